@@ -1,0 +1,52 @@
+# make help lists the targets. demo and test share one debug build.
+
+# Without it SwiftPM shuffles flags at every plan and compiles half of the dependencies anew.
+export SWIFT_DETERMINISTIC_HASHING = 1
+# Where Swift usually is when it is not on the path.
+export PATH := $(PATH):/opt/swift/usr/bin:/usr/local/swift/usr/bin:$(HOME)/.local/share/swiftly/bin:/usr/sbin:/sbin
+
+SCRIPTS := Tests/TestBed/Scripts
+BUILD := swift build --build-tests --explicit-target-dependency-import-check error
+# Release, beside the debug build and without disturbing it.
+RELEASE := swift build --configuration release --scratch-path .build/release-bench
+
+.PHONY: help setup build demo test bench lint clean
+
+help:
+	@echo 'make setup   install the Debian packages that are missing, and make the guest of the test bed'
+	@echo 'make build   build everything, tests included'
+	@echo 'make demo    the main job on real parts: create, attach, write, extend, detach, delete (KEEP=1 leaves it running)'
+	@echo 'make test    all tests, the end-to-end suite included'
+	@echo 'make bench   a release build and its table of figures'
+	@echo 'make lint    swift format and sh -n'
+	@echo 'make clean   remove what was built'
+
+setup:
+	@$(SCRIPTS)/install-packages.sh
+	@$(SCRIPTS)/make-guest.sh >/dev/null
+
+build: setup
+	$(BUILD)
+
+demo: build
+	@.build/debug/pumice-demo
+
+# Other suites first: the end-to-end suite wants the machine for itself.
+test: build
+	swift test --skip-build --skip EndToEndTests
+	swift test --skip-build --filter EndToEndTests
+
+bench: setup
+	@$(SCRIPTS)/install-packages.sh wrk curl
+	$(RELEASE) --product pumice-bench
+	$(RELEASE) --product pumice-coordinator
+	$(RELEASE) --product pumice-agent
+	@.build/release-bench/release/pumice-bench
+
+lint:
+	swift format lint --strict --recursive Sources Tests Package.swift
+	@for script in $(SCRIPTS)/*.sh; do sh -n $$script || exit 1; done
+	bash -n .ci/run
+
+clean:
+	rm -rf .build

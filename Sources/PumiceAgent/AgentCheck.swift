@@ -1,0 +1,185 @@
+import Glibc
+import Logging
+import PumiceModel
+
+/// Says what this node can do as it is configured, and what is missing. Changes nothing and starts nothing.
+public struct AgentCheck: Sendable {
+  /// One part of the node.
+  public struct Line: Sendable, Equatable, Codable {
+    public let part: String
+    public let isOK: Bool
+    public let detail: String
+    /// What an operator can do about it.
+    public let remedy: String?
+    /// Whether the node can't do its configured work without it.
+    public let isRequired: Bool
+  }
+
+  private let configuration: AgentConfiguration
+
+  public init(_ configuration: AgentConfiguration) { self.configuration = configuration }
+
+  public func lines() async -> [Line] {
+    var lines = [tokenLine("token_file", configuration.tokenFile)]
+    if let file = configuration.joinTokenFile, file != configuration.tokenFile {
+      lines.append(tokenLine("join_token_file", file))
+    }
+    lines.append(stateLine())
+    lines.append(coordinatorLine())
+    if configuration.backends.isEmpty {
+      lines.append(ok("backends", "None: this node stores no volumes.", isRequired: false))
+    }
+    for backend in configuration.backends { lines.append(await line(for: backend)) }
+    lines += await exporterLines()
+    lines += await hypervisorLines()
+    return lines
+  }
+
+  // MARK: Parts
+
+  private func tokenLine(_ key: String, _ path: String) -> Line {
+    line(key, remedy: "Write the token into \(path) and close it: chmod 0600 \(path)") { () throws(StorageError) in
+      _ = try SecretFile.read(path, key: key)
+      return path
+    }
+  }
+
+  private func stateLine() -> Line {
+    let path = configuration.stateDirectory
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      let parent = Self.nearestFolder(above: path)
+      return access(parent, W_OK) == 0
+        ? ok("state_directory", "\(path) will be made in \(parent).")
+        : missing(
+          "state_directory", "\(path) does not exist and can't be made in \(parent).", "install -d -m 0700 \(path)")
+    }
+    if status.st_mode & S_IFMT != S_IFDIR || access(path, W_OK) != 0 {
+      return missing(
+        "state_directory", "\(path) is no folder that this user can write to.", "Run as root, or chown it.")
+    }
+    if status.st_mode & 0o022 != 0 {
+      return missing("state_directory", "\(path) can be written by others.", "chmod 0755 \(path)")
+    }
+    return ok("state_directory", path)
+  }
+
+  private func coordinatorLine() -> Line {
+    guard let coordinator = configuration.coordinator else {
+      return Line(
+        part: "coordinator", isOK: false, detail: "None is configured: this node belongs to no fleet.",
+        remedy: "Set coordinator and join_token_file.", isRequired: false)
+    }
+    return ok("coordinator", "Reports go to \(coordinator); it is not asked now.", isRequired: false)
+  }
+
+  private func line(for backend: BackendConfiguration) async -> Line {
+    let part = "backend \(backend.name)"
+    switch backend {
+    case .memory: return ok(part, "In memory: empty after each start.")
+    case .directory(let configuration):
+      let path = configuration.path
+      return await asyncLine(part, remedy: nil) { () async throws(StorageError) in
+        let (total, free) = try await BlockingCalls.run { () throws(StorageError) in
+          let capacity = try VolumeFolder(path: path).capacity()
+          guard access(path, W_OK) == 0 else {
+            throw StorageError(.forbidden, "\(path) can't be written to by this user.")
+          }
+          return capacity
+        }
+        return "\(path): \(free) of \(total) free."
+      }
+    }
+  }
+
+  private func exporterLines() async -> [Line] {
+    let exporter = configuration.exporter
+    switch exporter.kind {
+    case .none: return [ok("exporter", "None: volumes of this node can't be attached.", isRequired: false)]
+    case .memory: return [ok("exporter", "In memory.")]
+    case .tgt:
+      let isAlive = await TGTDaemon(
+        socketPath: exporter.socketPath, launch: nil, logger: Agent.logger(level: .critical), whenFresh: {}
+      ).isAlive
+      let program = Self.executable("tgtd")
+      var lines = [
+        program.map { ok("tgtd", $0, isRequired: exporter.startsDaemon && !isAlive) }
+          ?? missing(
+            "tgtd", "The program tgtd is not in PATH.", "apt-get install tgt",
+            isRequired: exporter.startsDaemon && !isAlive)
+      ]
+      if isAlive {
+        lines.append(ok("tgtd socket", "tgtd answers on \(exporter.socketPath)."))
+      } else if exporter.startsDaemon, access(Self.nearestFolder(above: exporter.socketPath), W_OK) == 0 {
+        lines.append(ok("tgtd socket", "Nobody answers on \(exporter.socketPath); the agent will start tgtd."))
+      } else {
+        lines.append(
+          missing(
+            "tgtd socket", "Nobody answers on \(exporter.socketPath), or this user may not ask.",
+            exporter.startsDaemon ? "Run the agent as root." : "Start tgtd, or set exporter.start to true."))
+      }
+      return lines
+    }
+  }
+
+  private func hypervisorLines() async -> [Line] {
+    let hypervisor = configuration.hypervisor
+    switch hypervisor.kind {
+    case .none: return [ok("hypervisor", "None: this node runs no instances.", isRequired: false)]
+    case .memory: return [ok("hypervisor", "In memory.")]
+    case .libvirt:
+      let daemon = await asyncLine(
+        "libvirt", remedy: "apt-get install libvirt-daemon-system, start libvirtd, and let this user reach its socket."
+      ) { () async throws(StorageError) in
+        try await LibvirtProbe.version(at: hypervisor.uri)
+      }
+      let module = LibvirtProbe.iscsiModule
+      return [
+        daemon,
+        module.map { ok("QEMU iSCSI driver", $0) }
+          ?? missing(
+            "QEMU iSCSI driver", "block-iscsi.so is not where QEMU looks for it.", "apt-get install qemu-block-extra"),
+      ]
+    }
+  }
+
+  // MARK: Lines
+
+  private func ok(_ part: String, _ detail: String, isRequired: Bool = true) -> Line {
+    Line(part: part, isOK: true, detail: detail, remedy: nil, isRequired: isRequired)
+  }
+
+  private func missing(_ part: String, _ detail: String, _ remedy: String, isRequired: Bool = true) -> Line {
+    Line(part: part, isOK: false, detail: detail, remedy: remedy, isRequired: isRequired)
+  }
+
+  private func line(_ part: String, remedy: String?, _ body: () throws(StorageError) -> String) -> Line {
+    do throws(StorageError) { return ok(part, try body()) } catch { return failed(part, error, remedy) }
+  }
+
+  private func asyncLine(
+    _ part: String, remedy: String?, _ body: () async throws(StorageError) -> String
+  ) async -> Line {
+    do throws(StorageError) { return ok(part, try await body()) } catch { return failed(part, error, remedy) }
+  }
+
+  private func failed(_ part: String, _ error: StorageError, _ remedy: String?) -> Line {
+    Line(part: part, isOK: false, detail: error.message, remedy: remedy, isRequired: true)
+  }
+
+  // MARK: The machine
+
+  /// Where PATH, or the places where daemons lie, have a program.
+  private static func executable(_ name: String) -> String? {
+    let path = getenv("PATH").map { String(cString: $0) } ?? ""
+    let folders = path.split(separator: ":").map(String.init) + ["/usr/sbin", "/sbin", "/usr/local/sbin"]
+    return folders.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
+  }
+
+  /// The nearest folder above a path that exists.
+  private static func nearestFolder(above path: String) -> String {
+    var parts = path.split(separator: "/").dropLast()
+    while !parts.isEmpty, access("/" + parts.joined(separator: "/"), F_OK) != 0 { parts = parts.dropLast() }
+    return "/" + parts.joined(separator: "/")
+  }
+}

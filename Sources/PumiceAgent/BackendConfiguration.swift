@@ -1,0 +1,64 @@
+public import Logging
+public import PumiceModel
+import Yams
+
+/// One backend of the configuration's list. A new kind is a line in each function here.
+public enum BackendConfiguration: Sendable, Equatable {
+  case directory(DirectoryBackendConfiguration)
+  case memory(InMemoryBackendConfiguration)
+
+  /// By the `kind` of an entry: the keys it may have, and how it is read.
+  private static let kinds: [String: (keys: [String], read: @Sendable (Yams.Node) throws -> Self)] = [
+    "directory": (["path", "provisioning"], { .directory(try YAMLDecoder().decode(from: $0)) }),
+    "memory": (["pools"], { .memory(try YAMLDecoder().decode(from: $0)) }),
+  ]
+  private static let commonKeys = [
+    "name", "kind", "reserved_percentage", "max_over_subscription_ratio", "capabilities",
+  ]
+
+  public var name: String {
+    switch self {
+    case .directory(let configuration): configuration.name
+    case .memory(let configuration): configuration.name
+    }
+  }
+
+  /// Opens what is configured. Throws when it can't hold volumes as it is.
+  public func open(logger: Logger) async throws(StorageError) -> any VolumeBackend {
+    switch self {
+    case .directory(let configuration): try await DirectoryBackend.open(configuration, logger: logger)
+    case .memory(let configuration): configuration.makeBackend(on: configuration.makeDisk())
+    }
+  }
+
+  /// Throws `invalid` with the path of the key that is missing, unknown or of the wrong type.
+  init(_ node: Yams.Node, at path: String) throws(StorageError) {
+    guard case .mapping(let mapping) = node else { throw .invalid(path, "must be a mapping with name and kind.") }
+    guard let kind = mapping["kind"]?.scalar?.string, let (keys, read) = Self.kinds[kind] else {
+      throw .invalid("\(path).kind", "must be one of \(Self.kinds.keys.sorted().joined(separator: ", ")).")
+    }
+    for (key, _) in mapping where !(Self.commonKeys + keys).contains(key.string ?? "") {
+      throw .invalid("\(path).\(key.string ?? "")", "is not a known key of a \(kind) backend.")
+    }
+    do {
+      self = try read(node)
+    } catch {
+      throw Self.invalid(error, at: path)
+    }
+    if name.isEmpty || name.contains(where: { "@#/".contains($0) || $0.isWhitespace }) {
+      throw .invalid("\(path).name", "must have no spaces, @, # or /, and not be empty; it is \"\(name)\".")
+    }
+    if case .directory(let configuration) = self { try configuration.validate() }
+  }
+
+  private static func invalid(_ error: any Error, at path: String) -> StorageError {
+    func key(_ keys: [any CodingKey]) -> String { ([path] + keys.map(\.stringValue)).joined(separator: ".") }
+    switch error as? DecodingError {
+    case .keyNotFound(let missing, let context): return .invalid(key(context.codingPath + [missing]), "must be set.")
+    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+      return .invalid(key(context.codingPath), "has a value of the wrong type, or one that is not allowed.")
+    case nil: return .invalid(path, "can't be read: \(error)")
+    @unknown default: return .invalid(path, "can't be read.")
+    }
+  }
+}

@@ -1,0 +1,211 @@
+import Glibc
+import PumiceModel
+
+/// An open folder with volumes in it: every system call of the directory backend, blocking, with the sentences for what can
+/// go wrong.
+///
+/// Opened anew for each operation, so that a file system mounted or replaced meanwhile is noticed, not written under.
+struct VolumeFolder: ~Copyable {
+  let path: String
+  private let descriptor: Int32
+
+  /// Opens a folder that is fit to hold other people's data.
+  ///
+  /// Throws `missingPart` when there is none, `forbidden` when it is a link, no folder, or open to everybody.
+  init(path: String) throws(StorageError) {
+    self.path = path
+    descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      switch errno {
+      case ENOENT:
+        throw StorageError(
+          .missingPart, "The folder \(path) does not exist. Make it with: install -d -m 0700 \(path)")
+      case ELOOP, ENOTDIR:
+        throw StorageError(
+          .forbidden, "\(path) is a symbolic link or no folder. Put the real folder's path into the configuration.")
+      default: throw Self.error("Opening the folder \(path)")
+      }
+    }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw Self.error("Reading the permissions of \(path)") }
+    guard status.st_mode & S_IWOTH == 0 else {
+      throw StorageError(
+        .forbidden, "The folder \(path) is writable by everybody. Take that away with: chmod o-w \(path)")
+    }
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  func path(of name: String) -> String { "\(path)/\(name)" }
+
+  /// The size of a regular file; `nil` if there is no such name.
+  func size(of name: String) throws(StorageError) -> ByteCount? {
+    var status = stat()
+    guard fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+      if errno == ENOENT { return nil }
+      throw Self.error("Reading the size of \(path(of: name))")
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw StorageError(.conflict, "\(path(of: name)) is not a regular file, so it can't be a volume.")
+    }
+    return ByteCount(Int64(status.st_size))
+  }
+
+  func names() throws(StorageError) -> [String] {
+    let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard copy >= 0, let stream = fdopendir(copy) else { throw Self.error("Listing the folder \(path)") }
+    defer { closedir(stream) }
+    var names: [String] = []
+    errno = 0
+    while let entry = readdir(stream) {
+      names.append(
+        withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        })
+      errno = 0
+    }
+    guard errno == 0 else { throw Self.error("Listing the folder \(path)") }
+    return names.filter { $0 != "." && $0 != ".." }
+  }
+
+  /// Makes a file of zeros, durable but for its name. On failure nothing is left.
+  func create(_ name: String, size: ByteCount, thick: Bool) throws(StorageError) {
+    let file = try openFile(name, O_CREAT | O_EXCL | O_RDWR)
+    defer { close(file) }
+    do throws(StorageError) {
+      try setSize(of: file, name, to: size, thick: thick)
+      try sync(file, name)
+    } catch {
+      unlinkat(descriptor, name, 0)
+      throw error
+    }
+  }
+
+  /// Makes a file larger, durably. On failure it has its old size.
+  func grow(_ name: String, from old: ByteCount, to size: ByteCount, thick: Bool) throws(StorageError) {
+    let file = try openFile(name, O_RDWR)
+    defer { close(file) }
+    do throws(StorageError) {
+      try setSize(of: file, name, to: size, thick: thick)
+      try sync(file, name)
+    } catch {
+      ftruncate(file, off_t(old.bytes))
+      throw error
+    }
+  }
+
+  /// Makes the content of a file durable.
+  func sync(_ name: String) throws(StorageError) {
+    let file = try openFile(name, O_RDWR)
+    defer { close(file) }
+    try sync(file, name)
+  }
+
+  /// Writes a small file, durable but for its name. On failure nothing is left.
+  func write(_ bytes: [UInt8], to name: String) throws(StorageError) {
+    let file = try openFile(name, O_CREAT | O_TRUNC | O_WRONLY)
+    defer { close(file) }
+    do throws(StorageError) {
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { throw Self.error("Writing \(path(of: name))") }
+        rest = rest.dropFirst(count)
+      }
+      try sync(file, name)
+    } catch {
+      unlinkat(descriptor, name, 0)
+      throw error
+    }
+  }
+
+  /// Reads a small file (up to 1 MiB); `nil` if there is no such name.
+  func read(_ name: String) throws(StorageError) -> [UInt8]? {
+    let file = openat(descriptor, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+    guard file >= 0 else {
+      if errno == ENOENT { return nil }
+      throw Self.error("Opening \(path(of: name))")
+    }
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    var length = 0
+    while length < bytes.count {
+      let count = bytes.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress! + length, $0.count - length) }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw Self.error("Reading \(path(of: name))") }
+      if count == 0 { break }
+      length += count
+    }
+    return Array(bytes[..<length])
+  }
+
+  func rename(_ name: String, to newName: String) throws(StorageError) {
+    guard renameat(descriptor, name, descriptor, newName) == 0 else {
+      throw Self.error("Renaming \(path(of: name)) to \(newName)")
+    }
+  }
+
+  /// Takes a name and its bytes away; content if it is not there.
+  func remove(_ name: String) throws(StorageError) {
+    guard unlinkat(descriptor, name, 0) == 0 || errno == ENOENT else { throw Self.error("Deleting \(path(of: name))") }
+  }
+
+  /// Makes the names durable as they are now.
+  func sync() throws(StorageError) {
+    guard fsync(descriptor) == 0 else { throw Self.error("Writing the folder \(path) to disk") }
+  }
+
+  /// The file system's size, and what an ordinary user could still write to it.
+  func capacity() throws(StorageError) -> (total: ByteCount, free: ByteCount) {
+    var status = statvfs()
+    guard fstatvfs(descriptor, &status) == 0 else { throw Self.error("Reading the free space of \(path)") }
+    let unit = Int64(status.f_frsize)
+    return (ByteCount(Int64(status.f_blocks) * unit), ByteCount(Int64(status.f_bavail) * unit))
+  }
+
+  private func openFile(_ name: String, _ flags: Int32) throws(StorageError) -> Int32 {
+    let file = openat(descriptor, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw Self.error("Opening \(path(of: name))") }
+    return file
+  }
+
+  private func setSize(of file: Int32, _ name: String, to size: ByteCount, thick: Bool) throws(StorageError) {
+    if thick, let present = try self.size(of: name), size - present > (try capacity().free) {
+      // Found out before, since glibc writes block by block where a file system can't allocate.
+      throw StorageError(
+        .noSpace, "Giving \(path(of: name)) a size of \(size) failed: only \(try capacity().free) is free.")
+    }
+    while true {
+      if thick {
+        // Unlike its neighbours, posix_fallocate(3) returns the number instead of setting it.
+        errno = posix_fallocate(file, 0, off_t(size.bytes))
+        if errno == 0 { return }
+      } else if ftruncate(file, off_t(size.bytes)) == 0 {
+        return
+      }
+      if errno != EINTR { throw Self.error("Giving \(path(of: name)) a size of \(size)") }
+    }
+  }
+
+  private func sync(_ file: Int32, _ name: String) throws(StorageError) {
+    guard fsync(file) == 0 else { throw Self.error("Writing \(path(of: name)) to disk") }
+  }
+
+  /// What `errno` says (errno(3)), as an error about one attempt.
+  private static func error(_ attempt: String) -> StorageError {
+    let number = errno
+    let reason = String(cString: strerror(number))
+    let code: StorageError.Code =
+      switch number {
+      case ENOSPC, EDQUOT, EFBIG: .noSpace
+      case EACCES, EPERM, EROFS: .forbidden
+      case ENOENT: .notFound
+      case EEXIST: .conflict
+      case EOPNOTSUPP, ENOSYS: .unsupported
+      case EMFILE, ENFILE, ENOMEM, EAGAIN, EINTR, EBUSY, ETXTBSY: .unavailable
+      default: .failed
+      }
+    return StorageError(code, "\(attempt) failed: \(reason).")
+  }
+}

@@ -1,0 +1,19 @@
+import PumiceModel
+
+/// The CHAP account (RFC 1994) of one attachment: made with its export, gone with it.
+struct CHAPAccount: Sendable {
+  let user: String
+  let secret: String
+
+  /// A user name is the attachment's id, so that what a target knows can be told apart without a record.
+  static func user(for attachment: AttachmentID) -> String { attachment.description }
+
+  init(for attachment: AttachmentID, using generator: inout some RandomNumberGenerator) {
+    user = Self.user(for: attachment)
+    // `randomElement` is without bias. 16 characters of 56 are 92 bits, and all that every initiator takes.
+    secret = String((0..<16).compactMap { _ in Self.alphabet.randomElement(using: &generator) })
+  }
+
+  /// Letters and digits, without those that look alike.
+  private static let alphabet = Array("23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz")
+}

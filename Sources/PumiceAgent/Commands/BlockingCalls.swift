@@ -1,0 +1,21 @@
+package import PumiceModel
+
+/// Runs calls that block (file system, management sockets, libiscsi) on threads of their own, away from Swift's shared ones.
+///
+/// The threads live as long as the process. A call that hangs in the kernel takes one of them; the others go on.
+package enum BlockingCalls {
+  private static let threads = BlockingThreads("blocking", count: 8)
+
+  /// Runs `body` on such a thread, in order of arrival. A task that is cancelled before throws `unavailable`; `body` itself
+  /// runs to its end.
+  package static func run<Value: Sendable>(
+    _ body: @escaping @Sendable () throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    if Task.isCancelled { throw StorageError(.unavailable, "The call was cancelled before it began.") }
+    let outcome = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<Value, StorageError>, Never>) in
+      threads.submit { continuation.resume(returning: Result(catching: body)) }
+    }
+    return try outcome.get()
+  }
+}

@@ -1,0 +1,92 @@
+public import PumiceModel
+
+/// Runs instances and plugs disks into them: the port that every hypervisor implements.
+///
+/// | driver               | kind      | speaks to                         |
+/// |----------------------|-----------|-----------------------------------|
+/// | `LibvirtHypervisor`  | `libvirt` | libvirtd, through its C library   |
+/// | `InMemoryHypervisor` | `memory`  | nobody                            |
+///
+/// Calls about one attachment come one at a time. `HypervisorConformance` holds a driver to what stands here.
+public protocol Hypervisor: Sendable {
+  /// `libvirt` or `memory`.
+  var kind: String { get }
+
+  /// Every instance, running or not.
+  func instances() async throws(StorageError) -> [Instance]
+
+  /// Every disk of ours in any instance, known by its alias `ua-<attachment id>`, from live and stored configuration.
+  func disks() async throws(StorageError) -> [PluggedDisk]
+
+  /// When it returns, the instance has the disk: live if it runs, and in its stored configuration if it has one; the
+  /// XML read back says so, with the serial. A disk that is there already with this alias and serial stays as it is.
+  ///
+  /// Throws `notFound` without such an instance, `conflict` when the asked-for target name is taken, `invalid` when it
+  /// is no target name, `wrongDevice` when the alias is there with another serial. A half that an interrupted call left
+  /// out is completed, under the name of the half that is there.
+  func plug(_ disk: Disk, into instance: InstanceID) async throws(StorageError) -> PluggedDisk
+
+  /// When it returns, neither the live nor the stored XML of the instance has a disk of this attachment. A guest that
+  /// does not answer gives `timeout`: ask again. Content when disk or instance are not there.
+  func unplug(_ attachment: AttachmentID, from instance: InstanceID) async throws(StorageError)
+
+  /// When it returns, the running instance shows the disk with at least this size; it never shrinks. Content when the
+  /// instance is shut off. Throws `notFound` without such an instance, or when it runs without the disk.
+  func resize(_ attachment: AttachmentID, of instance: InstanceID, to size: ByteCount) async throws(StorageError)
+
+  /// Things that happened by themselves, from now on. Ends when the hypervisor object goes.
+  func events() -> AsyncStream<HypervisorEvent>
+}
+
+/// A disk to plug.
+public struct Disk: Sendable, Equatable {
+  public let attachment: AttachmentID
+  public let volume: VolumeID
+  public let source: DiskSource
+  /// The target name asked for, such as `vdb`; the first free one if `nil`.
+  public let device: String?
+  public let readOnly: Bool
+
+  public init(attachment: AttachmentID, volume: VolumeID, source: DiskSource, device: String?, readOnly: Bool) {
+    self.attachment = attachment
+    self.volume = volume
+    self.source = source
+    self.device = device
+    self.readOnly = readOnly
+  }
+}
+
+/// A disk of ours as an instance's XML shows it.
+public struct PluggedDisk: Sendable, Equatable {
+  public let attachment: AttachmentID
+  /// From `<serial>`; `nil` where that is missing or no volume id.
+  public let volume: VolumeID?
+  public let instance: InstanceID
+  /// The target name, such as `vdb`.
+  public let device: String
+  public let isLive: Bool
+  public let isStored: Bool
+
+  public init(
+    attachment: AttachmentID, volume: VolumeID?, instance: InstanceID, device: String, isLive: Bool, isStored: Bool
+  ) {
+    self.attachment = attachment
+    self.volume = volume
+    self.instance = instance
+    self.device = device
+    self.isLive = isLive
+    self.isStored = isStored
+  }
+}
+
+public enum HypervisorEvent: Sendable, Equatable {
+  /// An instance began, ended or changed its state.
+  case lifecycle(InstanceID)
+  case diskRemoved(AttachmentID, InstanceID)
+  /// The guest refused to let go of it.
+  case diskRemovalFailed(AttachmentID, InstanceID)
+  /// A guest's read or write failed; the instance may be paused. The device is named by its alias.
+  case ioError(InstanceID, device: String, reason: String)
+  /// The hypervisor was away and is back: secrets that it does not store are gone.
+  case reconnected
+}

@@ -1,0 +1,87 @@
+public import PumiceModel
+public import PumiceWire
+
+/// Connections. The record is written before anything is touched, and deleted after everything is gone. A first connect that
+/// fails leaves it: the coordinator tries again, or removes it.
+extension NodeService {
+  public func ensureConnection(
+    _ id: AttachmentID, _ request: ConnectionRequest
+  ) async throws(StorageError) -> ConnectedDisk {
+    try request.check()
+    try admit(request.incarnation)
+    guard let hypervisor = drivers.hypervisor, let connector = drivers.connector else {
+      throw StorageError(.unsupported, "Node \(identity.name) has no hypervisor, so it can't connect volumes.")
+    }
+    return try await locks.withLock(.connection(id)) { () async throws(StorageError) in
+      let old = connections.record(of: id)
+      try gate.admit(.connection(id), request.revision, recorded: old?.request.revision)
+      let record = try ConnectionRecord(id, request).following(old)
+      if record != old { try await connections.put(record) }
+      let disk = try await plug(record, hypervisor, connector)
+      if old != nil {
+        // It may have been plugged before the volume grew.
+        try await hypervisor.resize(id, of: request.instance, to: record.request.size)
+      }
+      return ConnectedDisk(device: disk.device)
+    }
+  }
+
+  public func removeConnection(_ id: AttachmentID, _ request: ConnectionRemoval) async throws(StorageError) {
+    try request.check()
+    try await locks.withLock(.connection(id)) { () async throws(StorageError) in
+      var record = connections.record(of: id)
+      try gate.admit(.connection(id), request.revision, recorded: record?.request.revision)
+      if record != nil {
+        record?.request.revision = request.revision
+        record?.isLeaving = true
+        if let record, record != connections.record(of: id) { try await connections.put(record) }
+      }
+      // Also without a record: the disk is known by its alias.
+      if let hypervisor = drivers.hypervisor {
+        try await hypervisor.unplug(id, from: request.instance)
+        if let instance = record?.request.instance, instance != request.instance {
+          try await hypervisor.unplug(id, from: instance)
+        }
+      }
+      try await drivers.connector?.disconnect(id)
+      if record != nil { try await connections.remove(id) }
+    }
+  }
+
+  /// Gives the instance the disk, once the device has shown that it is the volume. Inside the connection's lock.
+  @discardableResult
+  func plug(
+    _ record: ConnectionRecord, _ hypervisor: any Hypervisor, _ connector: any Connector
+  ) async throws(StorageError) -> PluggedDisk {
+    let request = record.request
+    let source = try await connector.connect(record.attachment, request)
+    let disk = try await hypervisor.plug(
+      Disk(
+        attachment: record.attachment, volume: request.volume, source: source, device: request.device,
+        readOnly: request.readOnly),
+      into: request.instance)
+    guard disk.volume == request.volume else {
+      throw StorageError(
+        .wrongDevice,
+        "Instance \(request.instance) has a disk for attachment \(record.attachment), but its serial is "
+          + "\(disk.volume.map(\.description) ?? "missing") and not \(request.volume).")
+    }
+    return disk
+  }
+}
+
+extension ConnectionRecord {
+  /// This record in place of an older one. A late repeat does not take back a size.
+  fileprivate func following(_ old: ConnectionRecord?) throws(StorageError) -> ConnectionRecord {
+    guard let old else { return self }
+    guard old.request.volume == request.volume, old.request.instance == request.instance else {
+      throw StorageError(
+        .conflict,
+        "Attachment \(attachment) connects volume \(old.request.volume) to instance \(old.request.instance), "
+          + "so it can't connect \(request.volume) to \(request.instance).")
+    }
+    var copy = self
+    copy.request.size = max(request.size, old.request.size)
+    return copy
+  }
+}

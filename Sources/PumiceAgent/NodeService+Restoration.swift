@@ -1,0 +1,73 @@
+import Logging
+public import PumiceModel
+
+extension NodeService {
+  /// How one pass over the records went.
+  public struct RestorationOutcome: Sendable, Equatable {
+    /// How many exports and connections stand as their records say.
+    public var restored = 0
+    /// What could not be restored yet, by attachment, and why.
+    public var failures: [AttachmentID: String] = [:]
+
+    public var isComplete: Bool { failures.isEmpty }
+  }
+
+  /// Puts back what kernel, target and hypervisor may have forgotten, with nobody's help but the records'. Harmless when
+  /// nothing is missing.
+  ///
+  /// Every export is ensured. A connection is touched only while its instance has the disk: then the hypervisor gets the
+  /// secret again. A disk that is not there is the coordinator's to decide about.
+  public func restore() async -> RestorationOutcome {
+    var outcome = RestorationOutcome()
+    for record in exports.all where !record.isLeaving {
+      do throws(StorageError) {
+        if try await restoreExport(of: record.attachment, record.export.volume) { outcome.restored += 1 }
+      } catch {
+        outcome.failures[record.attachment] = error.message
+      }
+    }
+    await restoreConnections(&outcome)
+    return outcome
+  }
+
+  private func restoreExport(of attachment: AttachmentID, _ volume: VolumeID) async throws(StorageError) -> Bool {
+    try await locks.withLock(.volume(volume)) { () async throws(StorageError) in
+      // Since the list was read, it may have been removed or be on its way out.
+      guard let record = exports.record(of: attachment), !record.isLeaving else { return false }
+      let export = record.export
+      guard let stored = try await backend(named: export.backend).volume(volume), stored.pool == export.pool else {
+        throw StorageError(
+          .notFound,
+          "Volume \(volume) is exported to \(export.initiator), but it is not on pool \(export.backend)#\(export.pool)."
+        )
+      }
+      _ = try await offer(record, stored)
+      return true
+    }
+  }
+
+  private func restoreConnections(_ outcome: inout RestorationOutcome) async {
+    guard let hypervisor = drivers.hypervisor, let connector = drivers.connector else { return }
+    let records = connections.all.filter { !$0.isLeaving }
+    guard !records.isEmpty else { return }
+    let plugged: Set<AttachmentID>
+    do throws(StorageError) {
+      plugged = Set(try await hypervisor.disks().map(\.attachment))
+    } catch {
+      for record in records { outcome.failures[record.attachment] = error.message }
+      return
+    }
+    for record in records where plugged.contains(record.attachment) {
+      do throws(StorageError) {
+        let isRestored = try await locks.withLock(.connection(record.attachment)) { () async throws(StorageError) in
+          guard let record = connections.record(of: record.attachment), !record.isLeaving else { return false }
+          try await plug(record, hypervisor, connector)
+          return true
+        }
+        if isRestored { outcome.restored += 1 }
+      } catch {
+        outcome.failures[record.attachment] = error.message
+      }
+    }
+  }
+}

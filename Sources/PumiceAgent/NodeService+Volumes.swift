@@ -1,0 +1,54 @@
+public import PumiceModel
+public import PumiceWire
+
+extension NodeService {
+  /// Its exports are ensured again before it is called done, so that each shows the volume's size.
+  public func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress {
+    try request.check()
+    try admit(request.incarnation)
+    let backend = try backend(named: request.backend)
+    return try await locks.withLock(.volume(id)) { () async throws(StorageError) in
+      try await admit(id, request.revision, on: backend, pool: request.pool)
+      let stored = try await backend.ensure(id, request)
+      for record in standingExports(of: id, on: backend.name) { _ = try await offer(record, stored) }
+      return .complete
+    }
+  }
+
+  public func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress {
+    try request.check()
+    let backend = try backend(named: request.backend)
+    return try await locks.withLock(.volume(id)) { () async throws(StorageError) in
+      try await admit(id, request.revision, on: backend, pool: request.pool)
+      let users = exports.all.filter {
+        $0.export.volume == id && $0.export.backend == backend.name && $0.export.pool == request.pool
+      }
+      if let user = users.first {
+        throw StorageError(
+          .inUse,
+          "Volume \(id) can't be removed: it is exported to \(user.export.initiator) for attachment \(user.attachment)."
+        )
+      }
+      try await backend.remove(id, pool: request.pool)
+      return .complete
+    }
+  }
+
+  func backend(named name: String) throws(StorageError) -> any VolumeBackend {
+    guard let backend = drivers.backends.first(where: { $0.name == name }) else {
+      let names = drivers.backends.map(\.name).joined(separator: ", ")
+      throw StorageError(
+        .notFound, "Node \(identity.name) has no backend \(name)\(names.isEmpty ? "" : "; it has \(names)").")
+    }
+    return backend
+  }
+
+  private func admit(
+    _ id: VolumeID, _ revision: Revision, on backend: any VolumeBackend, pool: String
+  ) async throws(StorageError) {
+    let stored = try await backend.volume(id)
+    try gate.admit(
+      .volume(id, backend: backend.name, pool: pool), revision,
+      recorded: stored?.pool == pool ? stored?.revision : nil)
+  }
+}

@@ -1,0 +1,40 @@
+public import PumiceModel
+import Synchronization
+
+/// Records in memory: for simulations, tests and agents that keep nothing.
+public final class InMemoryRecordStore<Element: AttachmentRecord>: RecordStore {
+  /// Awaited with a name before each step that changes something, and after the last: `put`, `put.done`, `remove`,
+  /// `remove.done`. To delay, to fail, to crash.
+  public typealias Fault = @Sendable (_ step: String) async throws(StorageError) -> Void
+
+  public let shelf: InMemoryRecordShelf<Element>
+  private let fault: Fault?
+
+  public init(on shelf: InMemoryRecordShelf<Element> = InMemoryRecordShelf(), fault: Fault? = nil) {
+    self.shelf = shelf
+    self.fault = fault
+  }
+
+  public var all: [Element] { shelf.records.withLock { $0.values.sorted { $0.attachment < $1.attachment } } }
+
+  public func record(of attachment: AttachmentID) -> Element? { shelf.records.withLock { $0[attachment] } }
+
+  public func put(_ record: Element) async throws(StorageError) {
+    if let fault { try await fault("put") }
+    shelf.records.withLock { $0[record.attachment] = record }
+    if let fault { try await fault("put.done") }
+  }
+
+  public func remove(_ attachment: AttachmentID) async throws(StorageError) {
+    if let fault { try await fault("remove") }
+    shelf.records.withLock { $0[attachment] = nil }
+    if let fault { try await fault("remove.done") }
+  }
+}
+
+/// Where `InMemoryRecordStore` keeps its records: it outlives the agent, as a disk outlives a process.
+public final class InMemoryRecordShelf<Element: AttachmentRecord>: Sendable {
+  fileprivate let records = Mutex<[AttachmentID: Element]>([:])
+
+  public init() {}
+}

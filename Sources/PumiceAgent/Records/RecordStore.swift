@@ -1,0 +1,78 @@
+public import PumiceModel
+public import PumiceWire
+
+/// What an agent has to remember over a restart because kernel, tgtd and libvirt forget it: one small record per attachment.
+///
+/// | driver                | where                                                     |
+/// |-----------------------|-----------------------------------------------------------|
+/// | `FileRecordStore`     | `state_directory/exports/<attachment>.json`, mode 0600     |
+/// | `InMemoryRecordStore` | an `InMemoryRecordShelf`, which outlives it                |
+///
+/// Records hold secrets. Calls about one attachment come one at a time.
+public protocol RecordStore<Element>: Sendable {
+  associatedtype Element: AttachmentRecord
+
+  /// Every record, in the order of the attachments.
+  var all: [Element] { get }
+  func record(of attachment: AttachmentID) -> Element?
+
+  /// When it returns, the record is durable, in place of an older one; after a crash there is the one or the other.
+  func put(_ record: Element) async throws(StorageError)
+
+  /// When it returns, there is no such record, also after a crash. Content when there was none.
+  func remove(_ attachment: AttachmentID) async throws(StorageError)
+}
+
+/// Something that is kept per attachment.
+public protocol AttachmentRecord: Sendable, Equatable, Codable {
+  var attachment: AttachmentID { get }
+}
+
+/// What a storage node keeps of an export.
+public struct ExportRecord: AttachmentRecord, CustomStringConvertible {
+  public var export: Export
+  /// Written before the fence is put up: what is on its way out is never restored.
+  public var isLeaving: Bool
+
+  public init(_ export: Export, isLeaving: Bool = false) {
+    self.export = export
+    self.isLeaving = isLeaving
+  }
+
+  public var attachment: AttachmentID { export.attachment }
+  public var description: String { "\(export)\(isLeaving ? ", leaving" : "")" }
+}
+
+/// What a compute node keeps of a connection.
+public struct ConnectionRecord: AttachmentRecord, CustomStringConvertible {
+  public let attachment: AttachmentID
+  public var request: ConnectionRequest
+  /// Written before the disk is unplugged: what is on its way out is never restored.
+  public var isLeaving: Bool
+
+  public init(_ attachment: AttachmentID, _ request: ConnectionRequest, isLeaving: Bool = false) {
+    self.attachment = attachment
+    self.request = request
+    self.isLeaving = isLeaving
+  }
+
+  public var description: String {
+    "connection \(attachment) of volume \(request.volume) to instance \(request.instance)\(isLeaving ? ", leaving" : "")"
+  }
+}
+
+extension Export: CustomStringConvertible {
+  /// Leaves the secret out.
+  public var description: String { "export \(attachment) of volume \(volume) to \(initiator)" }
+}
+
+extension DiskSource: CustomStringConvertible {
+  /// Leaves the secret out.
+  public var description: String {
+    switch self {
+    case .iscsi(let portal, let iqn, let lun, _, _, _): "\(iqn) LUN \(lun) at \(portal)"
+    case .block(let path), .file(let path): path
+    case .memory(let name): name
+    }
+  }
+}

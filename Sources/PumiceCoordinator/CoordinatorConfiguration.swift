@@ -1,0 +1,135 @@
+import Configuration
+public import Logging
+public import PumiceModel
+
+/// The settings of a coordinator: from its file, over these its environment (`PUMICE_COORDINATOR_…`), over these its flags.
+///
+/// A key that is not known, or a value of the wrong type, is an error that names the key.
+public struct CoordinatorConfiguration: Sendable {
+  public enum Authentication: String, Sendable, CaseIterable {
+    /// Everybody is admin.
+    case none
+    /// Static tokens, from `tokensFile`.
+    case token
+  }
+
+  public struct TLS: Sendable, Equatable {
+    public var certificate: String
+    public var key: String
+    /// The PEM file with the certificates that agents are trusted by; the system's if `nil`.
+    public var ca: String?
+  }
+
+  /// Where it listens; see `ListenAddress`.
+  public var listen = ListenAddress(host: "127.0.0.1", port: 8776)
+  /// The SQLite file, or `memory` for a fleet that need not survive.
+  public var database: String
+  /// The file with the token that agents and coordinator know each other by.
+  public var joinTokenFile: String
+  public var authentication = Authentication.none
+  public var tokensFile: String?
+  public var allowsUnauthenticatedRemote = false
+  public var reportInterval: Duration = .seconds(10)
+  public var serviceDownTime: Duration = .seconds(60)
+  public var maxPlacementAttempts = 3
+  public var weighing = PoolWeighing.byCapacity
+  public var logLevel = Logger.Level.info
+  public var tls: TLS?
+
+  /// - Parameters:
+  ///   - file: The text of the configuration file, in YAML.
+  ///   - environment: All variables of the process; those of others are passed over.
+  ///   - flags: By the same keys as in the file.
+  public init(file: String?, environment: [String: String], flags: [String: String]) throws(StorageError) {
+    let settings = try Settings(file: file, environment: environment, flags: flags)
+    database = try settings.required("database")
+    joinTokenFile = try settings.required("join_token_file")
+    if let text = settings.text("listen") { listen = try ListenAddress(text) }
+    if let text = settings.text("auth") {
+      guard let mode = Authentication(rawValue: text) else {
+        throw .invalid("auth", "must be none or token, not '\(text)'.")
+      }
+      authentication = mode
+    }
+    tokensFile = settings.text("tokens_file")
+    allowsUnauthenticatedRemote = settings.flag("allow_unauthenticated_remote") ?? false
+    reportInterval = try settings.seconds("report_interval") ?? reportInterval
+    serviceDownTime = try settings.seconds("service_down_time") ?? serviceDownTime
+    if let attempts = settings.number("max_placement_attempts") {
+      guard (1...100).contains(attempts) else { throw .invalid("max_placement_attempts", "must be from 1 to 100.") }
+      maxPlacementAttempts = attempts
+    }
+    let weighers = settings.weighers
+    if !weighers.isEmpty { weighing = try PoolWeighing(weighers) }
+    if let text = settings.text("log_level") {
+      guard let level = Logger.Level(rawValue: text) else {
+        let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+        throw .invalid("log_level", "must be one of \(known), not '\(text)'.")
+      }
+      logLevel = level
+    }
+    tls = try Self.tls(settings)
+    try check()
+  }
+
+  private static func tls(_ settings: Settings) throws(StorageError) -> TLS? {
+    let (certificate, key) = (settings.text("tls.certificate"), settings.text("tls.key"))
+    guard certificate != nil || key != nil else { return nil }
+    guard let certificate else { throw .invalid("tls.certificate", "is required where tls.key is given.") }
+    guard let key else { throw .invalid("tls.key", "is required where tls.certificate is given.") }
+    return TLS(certificate: certificate, key: key, ca: settings.text("tls.ca"))
+  }
+
+  /// What no single key is wrong about.
+  private func check() throws(StorageError) {
+    switch authentication {
+    case .none:
+      guard listen.isLoopback || allowsUnauthenticatedRemote else {
+        throw .invalid(
+          "listen",
+          "\(listen) is not a loopback address, and auth is none: everybody who reaches it would be admin. Use auth: token, "
+            + "or say allow_unauthenticated_remote: true.")
+      }
+    case .token:
+      guard tokensFile != nil else { throw .invalid("tokens_file", "is required where auth is token.") }
+    }
+    guard serviceDownTime >= reportInterval * 2 else {
+      throw .invalid("service_down_time", "must be at least twice report_interval.")
+    }
+  }
+}
+
+/// A host and a port to listen on: `127.0.0.1:8776`, `[::1]:8776`, `host:8776`.
+public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
+  public var host: String
+  /// 0 lets the system choose.
+  public var port: Int
+
+  public init(host: String, port: Int) {
+    self.host = host
+    self.port = port
+  }
+
+  init(_ text: String) throws(StorageError) {
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+      throw .invalid("listen", "must be like 127.0.0.1:8776, not '\(text)'.")
+    }
+    var host = String(text[..<colon])
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      host = String(host.dropFirst().dropLast())
+    } else if host.contains(":") {
+      throw .invalid("listen", "must have an IPv6 address in brackets, like [::1]:8776, not '\(text)'.")
+    }
+    guard !host.isEmpty else { throw .invalid("listen", "must be like 127.0.0.1:8776, not '\(text)'.") }
+    self.init(host: host, port: Int(port))
+  }
+
+  /// Whether only this machine reaches it.
+  public var isLoopback: Bool {
+    if host == "localhost" || host == "::1" { return true }
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+  }
+
+  public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}

@@ -1,0 +1,43 @@
+import Hummingbird
+import PumiceModel
+
+/// Everything that the coordinator serves over HTTP.
+///
+/// | prefix            | who calls                               | errors look like |
+/// |-------------------|-----------------------------------------|------------------|
+/// | `/`, `/v3`        | clients of Cinder                       | Cinder's         |
+/// | `/compute/v2.1`   | clients of Nova                         | Nova's           |
+/// | `/pumice/v1`      | the `pumice` command                    | Cinder's         |
+/// | `/nodes/v1`       | agents                                  | `ErrorBody`      |
+/// | `/healthz`        | monitors                                |                  |
+struct CoordinatorAPI: Sendable {
+  let store: Store
+  let policy: Policy
+  let surroundings: Surroundings
+  let authenticator: Authenticator
+  /// What agents show to report.
+  let joinToken: String
+  let watch: NodeWatch
+  /// For links, when a request does not say where it was sent.
+  var scheme = "http"
+  var authority = "127.0.0.1:8776"
+  /// The machine that the coordinator runs on, where Cinder would name the scheduler's.
+  var hostName = "coordinator"
+
+  let fragments = VolumeFragments()
+  let ordering = VolumeOrdering()
+
+  func router() -> Router<APIContext> {
+    let router = Router(context: APIContext.self)
+    router.add(middleware: RequestGate())
+    BlockStorageRoutes(api: self).add(to: router)
+    ComputeRoutes(api: self).add(to: router)
+    AdminRoutes(api: self).add(to: router)
+    ReportRoutes(api: self).add(to: router)
+    router.get("healthz") { _, _ in
+      Response(
+        status: .ok, headers: [.contentType: "text/plain"], body: ResponseBody(byteBuffer: ByteBuffer(string: "OK\n")))
+    }
+    return router
+  }
+}

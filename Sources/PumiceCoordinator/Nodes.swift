@@ -1,0 +1,133 @@
+import HashTreeCollections
+public import PumiceModel
+
+/// The use cases of nodes: reports, the operator's switches, and what placement reads.
+extension Tables {
+  /// Takes in a report. The first one of a node registers it.
+  ///
+  /// Refused with `conflict` when another machine reports under the same name, or the operator has declared it lost.
+  public mutating func observe(_ report: NodeReport, policy: Policy, at now: Timestamp) throws(StorageError) {
+    if var node = nodes[report.name] {
+      if node.isLost {
+        throw StorageError(
+          .conflict,
+          "Node \(node.name) was declared lost. Take that back with 'pumice node enable \(node.name)' before it may serve again."
+        )
+      }
+      if node.address != report.address, isUp(node.name, policy: policy, at: now) {
+        throw StorageError(
+          .conflict,
+          "Node \(node.name) reports from \(node.address) already; \(report.address) needs a name of its own.")
+      }
+      if node.address != report.address || node.availabilityZone != report.availabilityZone {
+        node.address = report.address
+        node.availabilityZone = report.availabilityZone
+        node.updatedAt = now
+        put(node)
+      }
+    } else {
+      put(
+        Node(
+          name: report.name, address: report.address, availabilityZone: report.availabilityZone, registeredAt: now))
+    }
+    observations[report.name] = Observation(report: report, receivedAt: now)
+  }
+
+  /// The operator's switches. Declaring a node lost ends the work that waits for it; taking that back enables it again.
+  public mutating func setNode(
+    _ name: NodeName, isEnabled: Bool? = nil, reason: String? = nil, isLost: Bool? = nil, at now: Timestamp
+  ) throws(StorageError) {
+    guard var node = nodes[name] else { throw StorageError(.notFound, "Node \(name) could not be found.") }
+    if let isEnabled {
+      node.isEnabled = isEnabled
+      node.disabledReason = isEnabled ? nil : reason
+    }
+    if let isLost { node.isLost = isLost }
+    node.updatedAt = now
+    put(node)
+    if node.isLost {
+      observations[name] = nil
+      hurryWork(on: name)
+    }
+  }
+
+  /// Whether the node has reported within `serviceDownTime`.
+  public func isUp(_ name: NodeName, policy: Policy, at now: Timestamp) -> Bool {
+    guard let node = nodes[name], !node.isLost, let observation = observations[name] else { return false }
+    return now - observation.receivedAt <= policy.serviceDownTime
+  }
+
+  /// Whether a node that may get volumes has not been heard of since the coordinator started, and may still be.
+  public func isWaitingForNodes(policy: Policy, at now: Timestamp) -> Bool {
+    now - policy.startedAt < policy.serviceDownTime
+      && nodes.values.contains { $0.isEnabled && !$0.isLost && observations[$0.name] == nil }
+  }
+
+  public func availabilityZones() -> Set<String> {
+    Set(nodes.values.map { $0.availabilityZone })
+  }
+
+  /// Every pool that any node reported, with what the rows promise on it.
+  public func poolStates(policy: Policy?, at now: Timestamp) -> [PoolState] {
+    observations.values.flatMap { observation in
+      observation.report.pools.compactMap { pool in
+        poolState(
+          PoolName(node: observation.report.name, backend: pool.backend, pool: pool.pool), pool, observation,
+          policy: policy, at: now)
+      }
+    }
+  }
+
+  public func poolState(_ name: PoolName, policy: Policy?, at now: Timestamp) -> PoolState? {
+    guard let observation = observations[name.node],
+      let report = observation.report.pools.first(where: { $0.backend == name.backend && $0.pool == name.pool })
+    else { return nil }
+    return poolState(name, report, observation, policy: policy, at: now)
+  }
+
+  /// A report knows of a volume when the agent had confirmed it well before: one second, for a report under way meanwhile.
+  private func poolState(
+    _ name: PoolName, _ report: PoolReport, _ observation: Observation, policy: Policy?, at now: Timestamp
+  ) -> PoolState? {
+    guard let node = nodes[name.node] else { return nil }
+    var promised = ByteCount.zero
+    var unconfirmed = ByteCount.zero
+    let knownUntil = observation.receivedAt + .seconds(-1)
+    let claims = claims(on: name)
+    for claim in claims.values {
+      promised += claim.promisedSize
+      if let confirmed = claim.confirmedAt, confirmed <= knownUntil {
+        unconfirmed += claim.promisedSize - claim.size
+      } else {
+        unconfirmed += claim.promisedSize
+      }
+    }
+    return PoolState(
+      name: name, availabilityZone: node.availabilityZone,
+      isNodeUp: policy.map { isUp(name.node, policy: $0, at: now) } ?? true, isNodeEnabled: node.isEnabled,
+      disabledReason: node.disabledReason, report: report, promised: promised, unconfirmed: unconfirmed,
+      volumeCount: claims.count)
+  }
+
+  /// Lets work that waits in back-off for this node be looked at now.
+  private mutating func hurryWork(on node: NodeName) {
+    for key in pending {
+      switch key {
+      case .volume(let id):
+        guard var volume = volumes[id], volume.pool?.node == node else { continue }
+        volume.retry.notBefore = nil
+        put(volume)
+      case .attachment(let id):
+        guard var attachment = attachments[id],
+          attachment.node == node || volumes[attachment.volume]?.pool?.node == node
+        else { continue }
+        attachment.retry.notBefore = nil
+        put(attachment)
+      case .residue(let key):
+        guard var residue = residues[key], key.pool.node == node else { continue }
+        residue.retry.notBefore = nil
+        put(residue)
+      }
+    }
+  }
+}

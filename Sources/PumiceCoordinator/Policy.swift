@@ -1,0 +1,24 @@
+public import PumiceModel
+
+/// The settings that decide: how often nodes report, when they are down, how long is tried, how pools are weighed.
+public struct Policy: Sendable {
+  public var reportInterval: Duration = .seconds(10)
+  /// A node whose last report is older than this is down.
+  public var serviceDownTime: Duration = .seconds(60)
+  /// How many pools are tried for one volume.
+  public var maxPlacementAttempts = 3
+  /// How often a pool that fails with a transient error is asked again before the next one is tried.
+  public var maxProvisionAttempts = 4
+  /// How often a first attach is tried before it is taken back: with the back-off, some 30 seconds.
+  public var maxConnectAttempts = 5
+  /// How often an extend that meets transient errors is tried before it is given up.
+  public var maxExtendAttempts = 6
+  /// How pools that fit are compared.
+  public var weighing = PoolWeighing.byCapacity
+  /// How long rows of things that are gone are kept, to know a late call by.
+  public var tombstoneLifetime: Duration = .seconds(30 * 24 * 3600)
+  /// When this coordinator began; until `serviceDownTime` after that, nodes that have not reported yet are waited for.
+  public var startedAt: Timestamp
+
+  public init(startedAt: Timestamp) { self.startedAt = startedAt }
+}

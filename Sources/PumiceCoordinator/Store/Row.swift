@@ -1,0 +1,49 @@
+public import PumiceModel
+
+/// One row of the store: every kind of thing that the coordinator remembers.
+public enum Row: Sendable, Equatable {
+  case volume(Volume)
+  case attachment(Attachment)
+  case residue(Residue)
+  case volumeType(VolumeType)
+  case quota(QuotaSet)
+  case node(Node)
+  case message(UserMessage)
+
+  /// The tables, by their names in the database.
+  public enum Table: String, Sendable, CaseIterable, Codable {
+    case volumes, attachments, residues
+    case volumeTypes = "volume_types"
+    case quotas, nodes, messages
+  }
+
+  public struct Key: Hashable, Sendable {
+    public let table: Table
+    public let id: String
+  }
+
+  public var key: Key {
+    switch self {
+    case .volume(let volume): Key(table: .volumes, id: volume.id.description)
+    case .attachment(let attachment): Key(table: .attachments, id: attachment.id.description)
+    case .residue(let residue): Key(table: .residues, id: "\(residue.key.volume) \(residue.key.pool)")
+    case .volumeType(let type): Key(table: .volumeTypes, id: type.id.description)
+    case .quota(let quota): Key(table: .quotas, id: quota.project)
+    case .node(let node): Key(table: .nodes, id: node.name)
+    case .message(let message): Key(table: .messages, id: message.id.description)
+    }
+  }
+}
+
+/// One row written or removed by a transaction.
+public enum Change: Sendable {
+  case put(Row)
+  case remove(Row.Key)
+
+  public var key: Row.Key {
+    switch self {
+    case .put(let row): row.key
+    case .remove(let key): key
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import HashTreeCollections
+public import PumiceModel
+
+/// The use cases of volume types. Each is one transaction.
+extension Tables {
+  /// Makes the type that takes volumes which name no other, where it is not there yet.
+  public mutating func ensureDefaultType(at now: Timestamp, in surroundings: Surroundings) {
+    guard type(named: VolumeType.defaultName) == nil else { return }
+    put(
+      VolumeType(
+        id: surroundings.newID(), name: VolumeType.defaultName, summary: "Default Volume Type", createdAt: now))
+  }
+
+  /// The type with this id, if the caller may see it.
+  func volumeType(_ id: VolumeTypeID, seesPrivate: Bool) throws(StorageError) -> VolumeType {
+    guard let type = types[id], type.isPublic || seesPrivate else {
+      throw StorageError(.notFound, "Volume type \(id) could not be found.")
+    }
+    return type
+  }
+
+  /// Throws `conflict` about `name` where another type has it.
+  mutating func createType(
+    name: String, summary: String, isPublic: Bool, extraSpecs: [String: String], at now: Timestamp,
+    in surroundings: Surroundings
+  ) throws(StorageError) -> VolumeType {
+    try requireFreeTypeName(name)
+    let type = VolumeType(
+      id: surroundings.newID(), name: name, summary: summary, isPublic: isPublic, extraSpecs: extraSpecs, createdAt: now
+    )
+    put(type)
+    return type
+  }
+
+  /// Changes what is given and leaves the rest.
+  mutating func editType(
+    _ id: VolumeTypeID, name: String? = nil, summary: String? = nil, isPublic: Bool? = nil,
+    extraSpecs: [String: String]? = nil
+  ) throws(StorageError) -> VolumeType {
+    var type = try volumeType(id, seesPrivate: true)
+    if let name, name != type.name {
+      guard type.name != VolumeType.defaultName else {
+        throw .invalid("name", "of the default type must stay '\(VolumeType.defaultName)'.")
+      }
+      try requireFreeTypeName(name)
+      type.name = name
+    }
+    if let summary { type.summary = summary }
+    if let isPublic {
+      guard isPublic || type.name != VolumeType.defaultName else {
+        throw .invalid("is_public", "must be true for the default type.")
+      }
+      type.isPublic = isPublic
+    }
+    if let extraSpecs {
+      guard extraSpecs.count <= 128 else {
+        throw .invalid("extra_specs", "must have at most 128 entries, not \(extraSpecs.count).")
+      }
+      type.extraSpecs = extraSpecs
+    }
+    put(type)
+    return type
+  }
+
+  /// Refused while a volume is of this type, and for the default one.
+  mutating func deleteType(_ id: VolumeTypeID) throws(StorageError) {
+    let type = try volumeType(id, seesPrivate: true)
+    guard type.name != VolumeType.defaultName else {
+      throw StorageError(.conflict, "Volume type \(type.name) is the default one, so it can't be deleted.")
+    }
+    let users = volumes.values.count { $0.type == id && $0.state != .deleted }
+    guard users == 0 else {
+      throw StorageError(
+        .inUse,
+        "Volume type \(type.name) is the type of \(users) volume\(users == 1 ? "" : "s"), so it can't be deleted.")
+    }
+    remove(type)
+  }
+
+  private func requireFreeTypeName(_ name: String) throws(StorageError) {
+    guard type(named: name) == nil else {
+      throw StorageError(.conflict, "Volume type with name '\(name)' already exists.", field: "name")
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import HashTreeCollections
+public import PumiceModel
+
+/// What a user asks for in a new volume, checked for form but not yet against the store.
+public struct VolumeOrder: Sendable {
+  public var project: ProjectID
+  public var user = ""
+  public var name = ""
+  public var summary = ""
+  public var metadata: [String: String] = [:]
+  public var size: ByteCount
+  /// A type's name or id; the default type if `nil`.
+  public var type: String?
+  public var availabilityZone: String?
+  public var requestID: String?
+
+  public init(project: ProjectID, size: ByteCount) {
+    self.project = project
+    self.size = size
+  }
+}
+
+/// The use cases of volumes: each is one transaction.
+extension Tables {
+  /// The volume, if it is there and the project's; every other is `notFound`. `nil` stands for every project.
+  public func volume(_ id: VolumeID, of project: ProjectID?) throws(StorageError) -> Volume {
+    guard let volume = volumes[id], volume.state != .deleted, project == nil || volume.project == project else {
+      throw StorageError(.notFound, "Volume \(id) could not be found.")
+    }
+    return volume
+  }
+
+  /// Checks the quota, inserts the volume and places it. A volume that fits nowhere is inserted as `error`, with a message.
+  public mutating func createVolume(
+    _ order: VolumeOrder, policy: Policy, at now: Timestamp, in surroundings: Surroundings
+  ) throws(StorageError) -> Volume {
+    let type = try volumeType(order.type)
+    if let zone = order.availabilityZone, !availabilityZones().contains(zone) {
+      throw .invalid("availability_zone", "'\(zone)' is unknown: no node belongs to it.")
+    }
+    try checkQuota(of: order.project, adding: 1, growingBy: order.size, to: order.size, type: type)
+    var volume = Volume(
+      id: surroundings.newID(), project: order.project, user: order.user, name: order.name, summary: order.summary,
+      metadata: order.metadata, size: order.size, type: type.id, availabilityZone: order.availabilityZone,
+      createdAt: now)
+    put(volume)
+    try place(volume, policy: policy, requestID: order.requestID, at: now, in: surroundings)
+    volume = volumes[volume.id] ?? volume
+    return volume
+  }
+
+  /// Grows a volume that is available or attached, within the quota.
+  public mutating func extendVolume(
+    _ id: VolumeID, of project: ProjectID?, to size: ByteCount, at now: Timestamp
+  ) throws(StorageError) {
+    var volume = try volume(id, of: project)
+    guard let type = types[volume.type] else {
+      throw StorageError(.failed, "\(volume.label) has a type that is not there.")
+    }
+    if let holder = holders(of: id).first(where: { $0.state != .attached }) {
+      throw StorageError(
+        .conflict, "\(volume.label) is \(holder.state.rawValue), so it can't be extended: wait until that has ended.")
+    }
+    let oldSize = volume.promisedSize
+    try volume.beginExtending(to: size, at: now)
+    try checkQuota(of: volume.project, adding: 0, growingBy: size - oldSize, to: size, type: type)
+    // What the pool's own figures rule out is refused at once, with the reason; the agent has the last word.
+    if let pool = volume.pool, let state = poolState(pool, policy: nil, at: now),
+      let reason = PoolCapacity(of: state)?.refusal(of: size - oldSize, on: state.report)
+    {
+      throw StorageError(.noSpace, "\(volume.label) can't grow by \(size - oldSize) on pool \(pool): \(reason)")
+    }
+    put(volume)
+  }
+
+  /// Begins to delete a volume that nothing holds.
+  public mutating func deleteVolume(_ id: VolumeID, of project: ProjectID?, at now: Timestamp) throws(StorageError) {
+    var volume = try volume(id, of: project)
+    if volume.state == .deleting { return }
+    if let holder = holders(of: id).first {
+      throw StorageError(
+        .conflict, "\(volume.label) is \(holder.state.rawValue) to instance \(holder.instance), so it can't be deleted."
+      )
+    }
+    try volume.beginDeleting(at: now)
+    put(volume)
+  }
+
+  /// The type by name or id, or the default one.
+  public func volumeType(_ nameOrID: String?) throws(StorageError) -> VolumeType {
+    let name = nameOrID ?? VolumeType.defaultName
+    if let type = type(named: name) ?? VolumeTypeID(name).flatMap({ types[$0] }) { return type }
+    throw StorageError(.notFound, "Volume type '\(name)' could not be found.", field: "volume_type")
+  }
+
+  public func quota(of project: ProjectID) -> QuotaSet {
+    quotas[project] ?? QuotaSet(project: project)
+  }
+
+  public func usage(of project: ProjectID) -> QuotaUsage {
+    var usage = QuotaUsage()
+    for claim in claims(of: project).values { usage.count(claim.promisedSize, of: claim.type) }
+    return usage
+  }
+
+  private func checkQuota(
+    of project: ProjectID, adding volumes: Int, growingBy growth: ByteCount, to size: ByteCount, type: VolumeType
+  ) throws(StorageError) {
+    try usage(of: project).check(
+      adding: volumes, gigabytes: growth.gibibytesRoundedUp, volumeSize: size.gibibytesRoundedUp, type: type,
+      against: quota(of: project))
+  }
+}

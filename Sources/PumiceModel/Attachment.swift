@@ -1,0 +1,156 @@
+/// One volume given to one instance: reserved with the row, then exported, connected and plugged.
+///
+///     attaching ──▶ attached ──▶ detaching ──▶ withdrawing ──▶ detached (tombstone)
+///         └───── with a reason ──────▲
+///
+/// `detaching` ends only when the instance's live XML has the disk no more, and `withdrawing` only when the target refuses
+/// the old initiator: both are retried for as long as that takes.
+public struct Attachment: Sendable, Equatable, Codable {
+  public enum State: String, Sendable, Codable, CaseIterable {
+    /// The volume is reserved; the nodes are being asked. Ends as `attached` or `detaching`.
+    case attaching
+    /// The instance has the disk.
+    case attached
+    /// The disk is being unplugged and disconnected on the compute node.
+    case detaching
+    /// The export is being fenced on the storage node.
+    case withdrawing
+    /// Gone; the row is a tombstone.
+    case detached
+  }
+
+  public enum PendingWork: Sendable, Equatable {
+    /// Ensure the export on the volume's node, then the connection on the compute node.
+    case connect
+    /// Ensure that the instance has the disk no more.
+    case disconnect
+    /// Ensure that the storage node refuses the initiator.
+    case withdraw
+  }
+
+  public enum Mode: String, Sendable, Codable {
+    case readWrite = "rw"
+    case readOnly = "ro"
+  }
+
+  public let id: AttachmentID
+  public let volume: VolumeID
+  public let project: ProjectID
+  public let instance: InstanceID
+  /// The compute node that runs the instance.
+  public let node: NodeName
+  public let mode: Mode
+  /// The target name in the guest (`vdb`): asked for, or as it came out.
+  public private(set) var device: String?
+  public private(set) var state: State
+  public private(set) var revision: Revision
+  /// Whether something was found missing on a node, so that export and connection are ensured once more.
+  public private(set) var needsRepair: Bool
+  public var retry: Retry
+  /// Why it is going, when nobody asked for that.
+  public private(set) var failure: String?
+  public let createdAt: Timestamp
+  public private(set) var attachedAt: Timestamp?
+  public private(set) var updatedAt: Timestamp
+
+  public init(
+    id: AttachmentID, volume: VolumeID, project: ProjectID, instance: InstanceID, node: NodeName,
+    mode: Mode = .readWrite, device: String? = nil, createdAt: Timestamp
+  ) {
+    self.id = id
+    self.volume = volume
+    self.project = project
+    self.instance = instance
+    self.node = node
+    self.mode = mode
+    self.device = device
+    state = .attaching
+    revision = 1
+    needsRepair = false
+    retry = Retry()
+    self.createdAt = createdAt
+    updatedAt = createdAt
+  }
+
+  public var pendingWork: PendingWork? {
+    switch state {
+    case .attaching: .connect
+    case .attached: needsRepair ? .connect : nil
+    case .detaching: .disconnect
+    case .withdrawing: .withdraw
+    case .detached: nil
+    }
+  }
+
+  /// Whether the volume is held by it: from the reservation until the fence stands.
+  public var holdsVolume: Bool { state != .detached }
+
+  /// The instance has the disk under this target name.
+  public mutating func confirm(device: String?, at now: Timestamp) throws(StorageError) {
+    try require(state == .attaching || state == .attached, "confirmed")
+    self.device = device ?? self.device
+    attachedAt = attachedAt ?? now
+    needsRepair = false
+    state = .attached
+    advance(at: now)
+  }
+
+  /// Begins to take it back: because somebody asked, or with the reason why it could not be made. Harmless when repeated.
+  public mutating func beginDetaching(because reason: String? = nil, at now: Timestamp) throws(StorageError) {
+    switch state {
+    case .attaching, .attached:
+      failure = reason
+      state = .detaching
+      advance(at: now)
+    case .detaching, .withdrawing: return
+    case .detached: throw StorageError(.notFound, "Attachment \(id) is detached already.")
+    }
+  }
+
+  /// The instance has the disk no more.
+  public mutating func confirmDisconnected(at now: Timestamp) throws(StorageError) {
+    try require(state == .detaching, "withdrawn")
+    state = .withdrawing
+    advance(at: now)
+  }
+
+  /// The target refuses the initiator; the volume is free.
+  public mutating func confirmWithdrawn(at now: Timestamp) throws(StorageError) {
+    try require(state == .withdrawing, "finished")
+    state = .detached
+    advance(at: now)
+  }
+
+  /// An export or a disk that should be there was found missing: both are ensured once more.
+  public mutating func repair(at now: Timestamp) {
+    guard state == .attached, !needsRepair else { return }
+    needsRepair = true
+    advance(at: now)
+  }
+
+  /// The repair waits for a node that was declared lost: it is begun again when that node is heard of.
+  public mutating func abandonRepair(at now: Timestamp) {
+    guard state == .attached, needsRepair else { return }
+    needsRepair = false
+    advance(at: now)
+  }
+
+  /// A late call made something of a detached attachment come back: it is taken away once more.
+  public mutating func detachAgain(at now: Timestamp) {
+    guard state == .detached else { return }
+    state = .detaching
+    advance(at: now)
+  }
+
+  private func require(_ condition: Bool, _ participle: String) throws(StorageError) {
+    guard condition else {
+      throw StorageError(.conflict, "Attachment \(id) is \(state.rawValue), so it can't be \(participle).")
+    }
+  }
+
+  private mutating func advance(at now: Timestamp) {
+    revision += 1
+    updatedAt = now
+    retry = Retry()
+  }
+}

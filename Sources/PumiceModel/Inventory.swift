@@ -1,0 +1,113 @@
+/// What is on a node, as it really is: read from storage, target and hypervisor, not from memory.
+public struct Inventory: Sendable, Equatable, Codable {
+  public struct StoredVolume: Sendable, Hashable, Codable {
+    public let id: VolumeID
+    public let backend: String
+    public let pool: String
+    public let size: ByteCount
+
+    public init(id: VolumeID, backend: String, pool: String, size: ByteCount) {
+      self.id = id
+      self.backend = backend
+      self.pool = pool
+      self.size = size
+    }
+  }
+
+  /// What a target offers, or the record of an export that the agent is still working on.
+  public struct Export: Sendable, Hashable, Codable {
+    public let attachment: AttachmentID
+    public let volume: VolumeID
+    public let initiator: String
+    /// Whether the target really offers it; `false` while there is only a record.
+    public let isOffered: Bool
+
+    public init(attachment: AttachmentID, volume: VolumeID, initiator: String, isOffered: Bool = true) {
+      self.attachment = attachment
+      self.volume = volume
+      self.initiator = initiator
+      self.isOffered = isOffered
+    }
+  }
+
+  /// A disk of ours in an instance, or the record of one that the agent is still working on.
+  public struct Connection: Sendable, Hashable, Codable {
+    public let attachment: AttachmentID
+    public let volume: VolumeID
+    public let instance: InstanceID
+    /// The target name in the instance; `nil` while there is a record but no disk.
+    public let device: String?
+
+    public init(attachment: AttachmentID, volume: VolumeID, instance: InstanceID, device: String?) {
+      self.attachment = attachment
+      self.volume = volume
+      self.instance = instance
+      self.device = device
+    }
+  }
+
+  public var volumes: [StoredVolume]
+  public var exports: [Export]
+  public var connections: [Connection]
+
+  public init(volumes: [StoredVolume] = [], exports: [Export] = [], connections: [Connection] = []) {
+    self.volumes = volumes
+    self.exports = exports
+    self.connections = connections
+  }
+
+  public var digest: UInt64 {
+    var digest = InventoryDigest()
+    for volume in volumes { digest.add(volume: volume.id, on: volume.backend, volume.pool) }
+    for export in exports {
+      if export.isOffered { digest.add(export: export.attachment) } else { digest.add(leaving: export.attachment) }
+    }
+    for connection in connections {
+      if connection.device != nil {
+        digest.add(connection: connection.attachment)
+      } else {
+        digest.add(leaving: connection.attachment)
+      }
+    }
+    return digest.value
+  }
+}
+
+/// A number that is equal on coordinator and node when both mean the same volumes, exports and connections.
+///
+/// It is a sum of hashes, so order does not matter and either side can take it from what it holds. A difference says
+/// only that the whole inventory is worth reading.
+public struct InventoryDigest: Sendable {
+  public private(set) var value: UInt64 = 0
+
+  public init() {}
+
+  public mutating func add(volume: VolumeID, on backend: String, _ pool: String) {
+    add(1, volume.high, volume.low, Self.hash(backend) &* 31 &+ Self.hash(pool))
+  }
+
+  public mutating func add(export attachment: AttachmentID) { add(2, attachment.high, attachment.low, 0) }
+
+  public mutating func add(connection attachment: AttachmentID) { add(3, attachment.high, attachment.low, 0) }
+
+  /// A record without an export or a disk: never expected, always worth a look.
+  public mutating func add(leaving attachment: AttachmentID) { add(4, attachment.high, attachment.low, 0) }
+
+  private mutating func add(_ words: UInt64...) {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for word in words { hash = Self.mix(hash ^ word) }
+    value &+= hash
+  }
+
+  /// The finaliser of SplitMix64: unlike Swift's own `Hasher` it gives the same in every process.
+  private static func mix(_ word: UInt64) -> UInt64 {
+    var z = word &+ 0x9e37_79b9_7f4a_7c15
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+
+  private static func hash(_ text: String) -> UInt64 {
+    text.utf8.reduce(0xcbf2_9ce4_8422_2325) { mix($0 ^ UInt64($1)) }
+  }
+}

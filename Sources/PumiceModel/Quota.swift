@@ -1,0 +1,71 @@
+/// What a project may have. A limit of -1 is none; a resource without its own limit has the default one.
+public struct QuotaSet: Sendable, Equatable, Codable {
+  public let project: ProjectID
+  /// Keys are Cinder's: `volumes`, `gigabytes`, `per_volume_gigabytes` …, and `volumes_<type>`, `gigabytes_<type>`.
+  public var limits: [String: Int]
+
+  public init(project: ProjectID, limits: [String: Int] = [:]) {
+    self.project = project
+    self.limits = limits
+  }
+
+  /// Cinder's defaults.
+  public static let defaults: [String: Int] = [
+    "volumes": 10, "snapshots": 10, "gigabytes": 1000, "per_volume_gigabytes": -1, "backups": 10,
+    "backup_gigabytes": 1000, "groups": 10,
+  ]
+
+  public func limit(_ resource: String) -> Int {
+    limits[resource] ?? Self.defaults[resource] ?? -1
+  }
+}
+
+/// What a project has, summed over its rows.
+public struct QuotaUsage: Sendable, Equatable {
+  public private(set) var volumes = 0
+  public private(set) var gigabytes = 0
+  public private(set) var volumesByType: [VolumeTypeID: Int] = [:]
+  public private(set) var gigabytesByType: [VolumeTypeID: Int] = [:]
+
+  public init() {}
+
+  public mutating func count(_ volume: Volume) {
+    if volume.state != .deleted { count(volume.promisedSize, of: volume.type) }
+  }
+
+  /// Counts one volume that is not gone.
+  public mutating func count(_ promisedSize: ByteCount, of type: VolumeTypeID) {
+    let size = promisedSize.gibibytesRoundedUp
+    volumes += 1
+    gigabytes += size
+    volumesByType[type, default: 0] += 1
+    gigabytesByType[type, default: 0] += size
+  }
+
+  /// Says no where `volumes` more volumes or `gigabytes` more in all, or one volume of `volumeSize`, would pass a limit.
+  public func check(
+    adding volumes: Int, gigabytes: Int, volumeSize: Int, type: VolumeType, against quota: QuotaSet
+  ) throws(StorageError) {
+    let perVolume = quota.limit("per_volume_gigabytes")
+    if perVolume >= 0, volumeSize > perVolume {
+      throw StorageError(
+        .overQuota,
+        "Requested volume size \(volumeSize)G is larger than the maximum allowed limit \(perVolume)G (per_volume_gigabytes)."
+      )
+    }
+    let claims = [
+      ("volumes", self.volumes, volumes), ("gigabytes", self.gigabytes, gigabytes),
+      ("volumes_\(type.name)", volumesByType[type.id] ?? 0, volumes),
+      ("gigabytes_\(type.name)", gigabytesByType[type.id] ?? 0, gigabytes),
+    ]
+    for (resource, used, wanted) in claims where wanted > 0 {
+      let limit = quota.limit(resource)
+      if limit >= 0, used + wanted > limit {
+        throw StorageError(
+          .overQuota,
+          "Quota of project \(quota.project) exceeded for \(resource): \(wanted) requested, \(used) of \(limit) in use."
+        )
+      }
+    }
+  }
+}

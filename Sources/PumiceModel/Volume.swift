@@ -1,0 +1,216 @@
+/// A virtual disk: one row, one state, and what follows from it.
+///
+///     creating ──▶ available ◀──▶ extending ──▶ errorExtending
+///        │             │                             │ (extend again, reset)
+///        ▼             ▼                             ▼
+///      error ─────▶ deleting ──▶ deleted (tombstone)
+///
+/// Whether it is attached is not a state of the volume: its attachments say so.
+public struct Volume: Sendable, Equatable, Codable {
+  public enum State: String, Sendable, Codable, CaseIterable {
+    /// Asked for; ends as `available` or, with a reason, as `error`.
+    case creating
+    /// There, with its size; attachable.
+    case available
+    /// There, growing to `targetSize`; ends as `available` or `errorExtending`.
+    case extending
+    /// There with its old size; the last extend failed for good. Extend again, reset or delete it.
+    case errorExtending
+    /// Could not be made; has no bytes anywhere that anybody needs. Delete it.
+    case error
+    /// Going; ends as `deleted`, retried for as long as the node takes.
+    case deleting
+    /// Gone. The row stays as a tombstone, so that a late call to a node is recognised.
+    case deleted
+  }
+
+  /// What the reconciler has to do next about this row.
+  public enum PendingWork: Sendable, Equatable {
+    /// Find a pool.
+    case place
+    /// Ensure that the volume exists on this pool.
+    case provision(PoolName)
+    /// Ensure that the volume, and every instance that has it, shows this size.
+    case extend(PoolName, to: ByteCount)
+    /// Ensure that the volume and its bytes are gone from this pool.
+    case erase(PoolName)
+  }
+
+  public let id: VolumeID
+  public let project: ProjectID
+  public let user: String
+  public var name: String
+  public var summary: String
+  public var metadata: [String: String]
+  public private(set) var size: ByteCount
+  public let type: VolumeTypeID
+  /// Where the user wants it; `nil` for anywhere.
+  public let requestedZone: String?
+  /// Where it is, or is to be.
+  public private(set) var availabilityZone: String?
+  public private(set) var pool: PoolName?
+  public private(set) var state: State
+  public private(set) var revision: Revision
+  /// While `extending`: the size to reach.
+  public private(set) var targetSize: ByteCount?
+  /// While `creating`: the pools that refused or failed it, which are not asked again.
+  public private(set) var triedPools: [PoolName]
+  /// When the agent confirmed the present size; capacity reports older than this do not know of it.
+  public private(set) var confirmedAt: Timestamp?
+  public var retry: Retry
+  /// Why it is in an error state.
+  public private(set) var failure: String?
+  public let createdAt: Timestamp
+  public private(set) var updatedAt: Timestamp?
+
+  /// A volume that has been asked for and is nowhere yet.
+  public init(
+    id: VolumeID, project: ProjectID, user: String = "", name: String, summary: String = "",
+    metadata: [String: String] = [:], size: ByteCount, type: VolumeTypeID, availabilityZone: String? = nil,
+    createdAt: Timestamp
+  ) {
+    self.id = id
+    self.project = project
+    self.user = user
+    self.name = name
+    self.summary = summary
+    self.metadata = metadata
+    self.size = size
+    self.type = type
+    requestedZone = availabilityZone
+    self.availabilityZone = availabilityZone
+    state = .creating
+    revision = 1
+    triedPools = []
+    retry = Retry()
+    self.createdAt = createdAt
+  }
+
+  public var pendingWork: PendingWork? {
+    switch state {
+    case .creating: pool.map { .provision($0) } ?? .place
+    case .extending: targetSize.flatMap { size in pool.map { .extend($0, to: size) } }
+    case .deleting: pool.map { .erase($0) }
+    case .available, .errorExtending, .error, .deleted: nil
+    }
+  }
+
+  /// What a quota counts for it: the size it has or is growing to; nothing once it is gone.
+  public var promisedSize: ByteCount {
+    state == .deleted ? .zero : max(size, targetSize ?? .zero)
+  }
+
+  /// Whether bytes of it may lie on its pool.
+  public var occupiesPool: Bool { pool != nil && state != .deleted && state != .error }
+
+  // MARK: Transitions. Each throws `conflict` where the drawing has no such arrow.
+
+  /// Puts it on a pool; provisioning is next.
+  public mutating func place(on pool: PoolName, availabilityZone: String, at now: Timestamp) throws(StorageError) {
+    try require(state == .creating && self.pool == nil, "placed")
+    self.pool = pool
+    self.availabilityZone = availabilityZone
+    advance(at: now)
+  }
+
+  /// Takes it off a pool that can't make it. What may lie there is the caller's to erase; the pool is not tried again.
+  public mutating func abandonPool(because error: StorageError, at now: Timestamp) throws(StorageError) {
+    try require(state == .creating && pool != nil, "placed elsewhere")
+    if let pool { triedPools.append(pool) }
+    pool = nil
+    availabilityZone = requestedZone
+    advance(at: now)
+    retry.lastError = error.message
+  }
+
+  /// Ends `creating` without success. The volume is on no pool then.
+  public mutating func fail(_ reason: String, at now: Timestamp) throws(StorageError) {
+    try require(state == .creating && pool == nil, "given up")
+    state = .error
+    failure = reason
+    advance(at: now)
+  }
+
+  /// Ends `creating` or `extending` with the size that was asked for.
+  public mutating func confirm(at now: Timestamp) throws(StorageError) {
+    try require((state == .creating && pool != nil) || state == .extending, "made available")
+    size = targetSize ?? size
+    targetSize = nil
+    state = .available
+    failure = nil
+    confirmedAt = now
+    advance(at: now)
+  }
+
+  /// Begins to grow. The new size must be larger.
+  public mutating func beginExtending(to newSize: ByteCount, at now: Timestamp) throws(StorageError) {
+    try require(state == .available || state == .errorExtending, "extended")
+    guard newSize > size else {
+      throw .invalid(
+        "new_size", "must be greater than the present size of \(size.gibibytesRoundedUp) GiB.")
+    }
+    state = .extending
+    targetSize = newSize
+    failure = nil
+    advance(at: now)
+  }
+
+  /// Ends `extending` without success: the old size holds.
+  public mutating func failExtending(_ reason: String, at now: Timestamp) throws(StorageError) {
+    try require(state == .extending, "given up")
+    state = .errorExtending
+    targetSize = nil
+    failure = reason
+    advance(at: now)
+  }
+
+  /// Begins to delete it. That nothing is attached is the caller's to know. A volume on no pool is gone at once.
+  public mutating func beginDeleting(at now: Timestamp) throws(StorageError) {
+    try require(state == .available || state == .error || state == .errorExtending, "deleted")
+    state = pool == nil ? .deleted : .deleting
+    failure = nil
+    advance(at: now)
+  }
+
+  /// Ends `deleting`: only the tombstone is left.
+  public mutating func finishDeleting(at now: Timestamp) throws(StorageError) {
+    try require(state == .deleting, "forgotten")
+    state = .deleted
+    advance(at: now)
+  }
+
+  /// An operator's word over an error state: back to `available` after a failed extend, or to `error`.
+  ///
+  /// Nothing else can be set by hand: the other states follow from what is really there.
+  public mutating func reset(to newState: State, at now: Timestamp) throws(StorageError) {
+    switch (state, newState) {
+    case (.errorExtending, .available), (.available, .available), (.error, .error):
+      state = newState
+      failure = newState == .error ? failure : nil
+      advance(at: now)
+    default:
+      throw StorageError(
+        .conflict,
+        "\(label) is \(state.rawValue), so it can't be set to \(newState.rawValue): its state follows from what is on the nodes."
+      )
+    }
+  }
+
+  /// Notes a change of name, summary or metadata.
+  public mutating func touch(at now: Timestamp) { updatedAt = now }
+
+  /// How messages call it: by name where it has one.
+  public var label: String { name.isEmpty ? "Volume \(id)" : "Volume \(name)" }
+
+  private func require(_ condition: Bool, _ participle: String) throws(StorageError) {
+    guard condition else {
+      throw StorageError(.conflict, "\(label) is \(state.rawValue), so it can't be \(participle).")
+    }
+  }
+
+  private mutating func advance(at now: Timestamp) {
+    revision += 1
+    updatedAt = now
+    retry = Retry()
+  }
+}

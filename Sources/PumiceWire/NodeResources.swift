@@ -1,0 +1,160 @@
+public import PumiceModel
+
+/// Where long work stands. `done` below 1 means: ask again.
+public struct Progress: Sendable, Equatable, Codable {
+  /// From 0 to 1.
+  public let done: Double
+
+  public init(done: Double) { self.done = done }
+
+  public static let complete = Progress(done: 1)
+  public var isComplete: Bool { done >= 1 }
+}
+
+/// The body of `PUT /v1/volumes/{id}`: where, how large, and what the volume's own description shall say.
+public struct VolumeRequest: Sendable, Equatable, Codable {
+  public var revision: Revision
+  /// The life of the agent that this is meant for; `nil`, from a caller by hand, for any.
+  public var incarnation: UInt64?
+  public var backend: String
+  public var pool: String
+  public var size: ByteCount
+  public var description: VolumeDescription
+
+  public init(revision: Revision, backend: String, pool: String, size: ByteCount, description: VolumeDescription) {
+    self.revision = revision
+    self.backend = backend
+    self.pool = pool
+    self.size = size
+    self.description = description
+  }
+}
+
+/// What a volume says about itself beside its bytes, so that a lost store can be rebuilt from the nodes.
+public struct VolumeDescription: Sendable, Equatable, Codable {
+  public var name: String
+  public var project: ProjectID
+  public var type: String
+  public var metadata: [String: String]
+
+  public init(name: String, project: ProjectID, type: String, metadata: [String: String] = [:]) {
+    self.name = name
+    self.project = project
+    self.type = type
+    self.metadata = metadata
+  }
+}
+
+public struct VolumeRemoval: Sendable, Equatable, Codable {
+  public var revision: Revision
+  public var backend: String
+  public var pool: String
+
+  public init(revision: Revision, backend: String, pool: String) {
+    self.revision = revision
+    self.backend = backend
+    self.pool = pool
+  }
+}
+
+public struct ExportRequest: Sendable, Equatable, Codable {
+  public var revision: Revision
+  /// The life of the agent that this is meant for; `nil`, from a caller by hand, for any.
+  public var incarnation: UInt64?
+  public var volume: VolumeID
+  public var backend: String
+  public var pool: String
+  /// The only initiator name (RFC 7143, 4.2.7) to admit.
+  public var initiator: String
+  public var readOnly: Bool
+
+  public init(
+    revision: Revision, volume: VolumeID, backend: String, pool: String, initiator: String, readOnly: Bool = false
+  ) {
+    self.revision = revision
+    self.volume = volume
+    self.backend = backend
+    self.pool = pool
+    self.initiator = initiator
+    self.readOnly = readOnly
+  }
+}
+
+public struct ExportRemoval: Sendable, Equatable, Codable {
+  public var revision: Revision
+
+  public init(revision: Revision) { self.revision = revision }
+}
+
+/// How the one admitted initiator gets in. Holds a secret: it is passed on, never stored by the coordinator and never logged.
+public struct ExportedTarget: Sendable, Equatable, Codable, CustomStringConvertible {
+  /// `iscsi` or `memory`.
+  public var protocolName: String
+  /// `host:port`, IPv6 in brackets; more than one where the target has several ways in.
+  public var portals: [String]
+  public var iqn: String
+  public var lun: Int
+  public var initiator: String
+  public var chapUser: String
+  public var chapSecret: String
+
+  public init(
+    protocolName: String = "iscsi", portals: [String], iqn: String, lun: Int, initiator: String, chapUser: String,
+    chapSecret: String
+  ) {
+    self.protocolName = protocolName
+    self.portals = portals
+    self.iqn = iqn
+    self.lun = lun
+    self.initiator = initiator
+    self.chapUser = chapUser
+    self.chapSecret = chapSecret
+  }
+
+  /// Leaves the secret out.
+  public var description: String { "\(protocolName) \(iqn) LUN \(lun) at \(portals.joined(separator: ", "))" }
+}
+
+public struct ConnectionRequest: Sendable, Equatable, Codable {
+  public var revision: Revision
+  /// The life of the agent that this is meant for; `nil`, from a caller by hand, for any.
+  public var incarnation: UInt64?
+  public var volume: VolumeID
+  public var instance: InstanceID
+  public var size: ByteCount
+  public var readOnly: Bool
+  /// The target name the user asked for, such as `vdb`.
+  public var device: String?
+  public var target: ExportedTarget
+
+  public init(
+    revision: Revision, volume: VolumeID, instance: InstanceID, size: ByteCount, readOnly: Bool = false,
+    device: String? = nil, target: ExportedTarget
+  ) {
+    self.revision = revision
+    self.volume = volume
+    self.instance = instance
+    self.size = size
+    self.readOnly = readOnly
+    self.device = device
+    self.target = target
+  }
+}
+
+public struct ConnectionRemoval: Sendable, Equatable, Codable {
+  public var revision: Revision
+  public var instance: InstanceID
+
+  public init(revision: Revision, instance: InstanceID) {
+    self.revision = revision
+    self.instance = instance
+  }
+}
+
+/// The disk as the instance has it.
+public struct ConnectedDisk: Sendable, Equatable, Codable {
+  /// The target name in the domain XML, such as `vdb`.
+  public var device: String
+
+  public init(device: String) { self.device = device }
+}

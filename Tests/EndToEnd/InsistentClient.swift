@@ -1,0 +1,56 @@
+import PumiceModel
+import TestBed
+
+/// A client that gets its way although its calls may be lost: it looks what has become of a call before it repeats it.
+struct InsistentClient {
+  let api: API
+
+  func create(_ name: String, gibibytes: Int) async throws -> VolumeID {
+    try await insist("volume \(name) is accepted") {
+      let volumes = try await api.get("/v3/\(api.project)/volumes?name=\(name)")["volumes"].array
+      if let known = volumes.first?["id"].string.flatMap(VolumeID.init) { return known }
+      return try await api.createVolume(name: name, gibibytes: gibibytes)
+    }
+  }
+
+  func attach(_ volume: VolumeID, to instance: InstanceID) async throws {
+    try await insist("the attachment of \(volume) is accepted") {
+      if try await status(volume) != "available" { return }
+      try await api.attach(volume, to: instance)
+    }
+  }
+
+  func extend(_ volume: VolumeID, toGibibytes size: Int) async throws {
+    try await insist("the extension of \(volume) is accepted") {
+      let now = try await api.volume(volume)
+      if now["size"].integer == size || now["status"].string == "extending" { return }
+      try await api.extend(volume, toGibibytes: size)
+    }
+  }
+
+  func detach(_ volume: VolumeID, from instance: InstanceID) async throws {
+    try await insist("the detachment of \(volume) is accepted") {
+      if try await status(volume) != "in-use" { return }
+      try await api.detach(volume, from: instance)
+    }
+  }
+
+  func delete(_ volume: VolumeID) async throws {
+    try await insist("the deletion of \(volume) is accepted") {
+      do {
+        if try await status(volume) == "deleting" { return }
+        try await api.deleteVolume(volume)
+      } catch let refusal as API.Refusal where refusal.status == 404 {
+        return
+      }
+    }
+  }
+
+  private func status(_ volume: VolumeID) async throws -> String? {
+    try await api.volume(volume)["status"].string
+  }
+
+  private func insist<Answer: Sendable>(_ claim: String, _ call: () async throws -> Answer) async throws -> Answer {
+    try await eventually(claim, within: .seconds(30), every: .milliseconds(50), call)
+  }
+}

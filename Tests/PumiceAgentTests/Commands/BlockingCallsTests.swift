@@ -1,0 +1,44 @@
+import Glibc
+import PumiceModel
+import Testing
+
+@testable import PumiceAgent
+
+struct BlockingCallsTests {
+  @Test func callsThatBlockDoNotKeepOthersWaiting() async throws {
+    let start = ContinuousClock.now
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<6 {
+        group.addTask { try await BlockingCalls.run { () throws(StorageError) in _ = usleep(900_000) } }
+      }
+      try await group.waitForAll()
+    }
+    #expect(ContinuousClock.now - start < .seconds(4), "one after the other they take 5.4 s")
+  }
+
+  @Test func manyCallsFromManyTasksAllEnd() async throws {
+    let sum = try await withThrowingTaskGroup(of: Int.self) { group in
+      for number in 1...2000 { group.addTask { try await BlockingCalls.run { () throws(StorageError) in number } } }
+      return try await group.reduce(0, +)
+    }
+    #expect(sum == 2_001_000)
+  }
+
+  @Test func anErrorComesThroughAsItIs() async {
+    let error = await #expect(throws: StorageError.self) {
+      try await BlockingCalls.run { () throws(StorageError) -> Int in throw StorageError(.noSpace, "Full.") }
+    }
+    #expect(error?.code == .noSpace)
+  }
+
+  @Test func aBrokenPipeIsAnErrorAndNotTheEndOfTheProcess() async throws {
+    let number = try await BlockingCalls.run { () throws(StorageError) in
+      var ends: [Int32] = [0, 0]
+      pipe(&ends)
+      close(ends[0])
+      defer { close(ends[1]) }
+      return write(ends[1], "x", 1) < 0 ? errno : 0
+    }
+    #expect(number == EPIPE)
+  }
+}

@@ -1,0 +1,152 @@
+import Logging
+import PumiceAgent
+import PumiceModel
+import PumiceWire
+import Synchronization
+
+/// One machine in memory: what survives its agent, and agents on it, one after the other.
+final class NodeFixture: Sendable {
+  let disk = InMemoryDisk(pools: ["mem": .gibibytes(100)])
+  let fabric = InMemoryFabric()
+  let instance = InstanceID.random()
+  let hypervisorWorld: InMemoryHypervisorWorld
+  let exportShelf = InMemoryRecordShelf<ExportRecord>()
+  let connectionShelf = InMemoryRecordShelf<ConnectionRecord>()
+  let faults = Faults()
+  let initiator = "iqn.2026-11.test:n1"
+
+  init() {
+    hypervisorWorld = InMemoryHypervisorWorld(instances: [Instance(id: instance, name: "vm", status: .active)])
+  }
+
+  /// A freshly started agent.
+  func start(logger: Logger = .silent) -> NodeService {
+    let faults = faults
+    func reach(_ driver: String) -> @Sendable (String) async throws(StorageError) -> Void {
+      { step throws(StorageError) in try faults.reach("\(driver).\(step)") }
+    }
+    return NodeService(
+      NodeIdentity(name: "n1", address: "http://127.0.0.1:1"),
+      drivers: NodeDrivers(
+        backends: [InMemoryBackend(name: "mem", disk: disk, fault: reach("backend"))],
+        exporter: InMemoryExporter(fabric: fabric, portal: "n1", disks: ["mem": disk], fault: reach("exporter")),
+        hypervisor: InMemoryHypervisor(world: hypervisorWorld, fault: reach("hypervisor")),
+        connector: InMemoryConnector(fabric: fabric, initiator: initiator, fault: reach("connector"))),
+      exports: InMemoryRecordStore(on: exportShelf, fault: reach("exports")),
+      connections: InMemoryRecordStore(on: connectionShelf, fault: reach("connections")), logger: logger)
+  }
+
+  var exportRecords: [ExportRecord] { InMemoryRecordStore(on: exportShelf).all }
+  var connectionRecords: [ConnectionRecord] { InMemoryRecordStore(on: connectionShelf).all }
+  var pluggedAttachments: [AttachmentID] { hypervisorWorld.slots.map(\.disk.attachment) }
+
+  // MARK: Requests
+
+  func volumeRequest(_ revision: Revision = 1, size: ByteCount = .gibibytes(1)) -> VolumeRequest {
+    VolumeRequest(
+      revision: revision, backend: "mem", pool: "mem", size: size,
+      description: VolumeDescription(name: "db", project: "red", type: "fast"))
+  }
+
+  func exportRequest(_ volume: VolumeID, _ attachment: AttachmentID, _ revision: Revision = 1) -> ExportRequest {
+    ExportRequest(
+      revision: revision, volume: volume, backend: "mem", pool: "mem", initiator: "\(initiator):\(attachment)")
+  }
+
+  func connectionRequest(
+    _ volume: VolumeID, _ target: ExportedTarget, _ revision: Revision = 1, size: ByteCount = .gibibytes(1)
+  ) -> ConnectionRequest {
+    ConnectionRequest(revision: revision, volume: volume, instance: instance, size: size, target: target)
+  }
+
+  func removal(_ revision: Revision) -> VolumeRemoval {
+    VolumeRemoval(revision: revision, backend: "mem", pool: "mem")
+  }
+
+  /// A volume, exported, connected and plugged.
+  func attach(_ volume: VolumeID, _ attachment: AttachmentID, by node: NodeService) async throws {
+    _ = try await node.ensureVolume(volume, volumeRequest())
+    let target = try await node.ensureExport(attachment, exportRequest(volume, attachment))
+    _ = try await node.ensureConnection(attachment, connectionRequest(volume, target))
+  }
+}
+
+/// Decides at which of a driver's steps it fails. Nothing after such a step is done, as if the process had died there.
+final class Faults: Sendable {
+  private struct State {
+    var names: Set<String> = []
+    var countdown: Int?
+    var reached: [String] = []
+  }
+
+  private let state = Mutex(State())
+
+  /// Fails at every step with this name, such as `exporter.remove`, until `clear`.
+  func fail(at name: String) { state.withLock { _ = $0.names.insert(name) } }
+
+  /// Fails once, after that many steps.
+  func fail(afterSteps count: Int) { state.withLock { $0.countdown = count } }
+
+  func clear() { state.withLock { $0 = State() } }
+
+  /// Whether a `fail(afterSteps:)` has not come to its turn.
+  var isPending: Bool { state.withLock { $0.countdown != nil } }
+
+  /// The steps so far.
+  var reached: [String] { state.withLock(\.reached) }
+
+  func reach(_ step: String) throws(StorageError) {
+    let fails = state.withLock { state in
+      state.reached.append(step)
+      if let countdown = state.countdown {
+        state.countdown = countdown == 0 ? nil : countdown - 1
+        if countdown == 0 { return true }
+      }
+      return state.names.contains(step)
+    }
+    if fails { throw StorageError(.unavailable, "A planted failure of \(step).") }
+  }
+}
+
+/// Remembers every line, metadata and all.
+struct RecordingLogHandler: LogHandler {
+  final class Lines: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    var all: [String] { lines.withLock { $0 } }
+    func append(_ line: String) { lines.withLock { $0.append(line) } }
+  }
+
+  let lines: Lines
+  var metadata: Logger.Metadata = [:]
+  var logLevel: Logger.Level = .trace
+
+  init(_ lines: Lines) { self.lines = lines }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    lines.append(
+      "\(event.level) \(event.message) \(metadata) \(event.metadata ?? [:]) \(event.error.map { "\($0)" } ?? "")")
+  }
+
+  static func logger(_ lines: Lines) -> Logger { Logger(label: "test") { _ in RecordingLogHandler(lines) } }
+}
+
+/// A value that several tasks of a test change.
+final class Shared<Value: Sendable>: Sendable {
+  private let value: Mutex<Value>
+
+  init(_ value: Value) { self.value = Mutex(value) }
+
+  func withLock<Result: Sendable>(_ body: (inout Value) -> Result) -> Result {
+    value.withLock { value in
+      var copy = value
+      defer { value = copy }
+      return body(&copy)
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import HashTreeCollections
+import PumiceCoordinator
+import PumiceModel
+
+/// What must hold at every step, and what must hold once all is quiet. Each violation is a sentence.
+struct Invariants {
+  let fleet: Fleet
+
+  /// At every step: no volume is in two running instances, and none that the store calls available is in any.
+  func duringTheRun() -> String? {
+    let tables = fleet.coordinator?.store.tables
+    var seen: [VolumeID: InstanceID] = [:]
+    for node in fleet.nodes where node.isPartOfTheFleet {
+      for (volume, instance) in node.livingDisks() {
+        if let other = seen.updateValue(instance, forKey: volume), other != instance {
+          return "Volume \(volume) is in instances \(other) and \(instance)."
+        }
+        if let tables, tables.volumes[volume]?.state == .available, tables.holders(of: volume).isEmpty {
+          return "Volume \(volume) is available, and still in instance \(instance)."
+        }
+      }
+    }
+    return nil
+  }
+
+  /// When all is quiet.
+  func atTheEnd(_ promises: Workload.Promises) -> [String] {
+    guard let tables = fleet.coordinator?.store.tables else { return ["The coordinator is not there."] }
+    var violations: [String] = []
+    for key in tables.pending { violations.append("Still pending: \(key) \(describe(key, tables)).") }
+
+    for node in fleet.nodes where node.isPartOfTheFleet {
+      let stored = node.storedVolumes()
+      let pools = Set(stored.map { "\($0.id) \(PoolName(node: node.name, backend: $0.backend, pool: $0.pool))" })
+      let rows = Set(
+        tables.volumes.values.filter { $0.occupiesPool && $0.pool?.node == node.name }
+          .map { "\($0.id) \($0.pool?.description ?? "")" })
+      for extra in pools.subtracting(rows) { violations.append("On \(node.name), and not in the store: \(extra).") }
+      for missing in rows.subtracting(pools) { violations.append("Not on \(node.name): \(missing).") }
+
+      let exports = node.exportedAttachments()
+      let attached = Set(
+        tables.attachments.values.filter {
+          $0.state == .attached && tables.volumes[$0.volume]?.pool?.node == node.name
+        }.map(\.id))
+      for extra in exports.subtracting(attached) {
+        violations.append("Exported by \(node.name) without an attachment: \(extra).")
+      }
+      for missing in attached.subtracting(exports) {
+        violations.append("Attached, and not exported by \(node.name): \(missing).")
+      }
+
+      if node.exportRecords() != attached {
+        violations.append("The export records of \(node.name) are not its exports.")
+      }
+
+      let disks = node.pluggedAttachments()
+      let expected = Set(tables.attachments.values.filter { $0.state == .attached && $0.node == node.name }.map(\.id))
+      for extra in disks.subtracting(expected) {
+        violations.append("In an instance of \(node.name) without an attachment: \(extra).")
+      }
+      for missing in expected.subtracting(disks) {
+        violations.append("Attached, and in no instance of \(node.name): \(missing).")
+      }
+      if node.connectionRecords() != expected {
+        violations.append("The connection records of \(node.name) are not its disks.")
+      }
+      for volume in stored {
+        if let row = tables.volumes[volume.id], row.state == .available, volume.size < row.size {
+          violations.append("Volume \(volume.id) has \(volume.size) on \(node.name), and \(row.size) in the store.")
+        }
+      }
+    }
+
+    for attachment in tables.attachments.values where attachment.state == .attached {
+      if tables.holders(of: attachment.volume).count > 1 {
+        violations.append("Volume \(attachment.volume) is attached twice.")
+      }
+    }
+    for project in ["red", "blue"] {
+      var usage = QuotaUsage()
+      for volume in tables.volumes.values where volume.project == project { usage.count(volume) }
+      if usage != tables.usage(of: project) { violations.append("The quota of \(project) is not the sum of its rows.") }
+    }
+    for id in promises.created {
+      guard let row = tables.volumes[id] else {
+        violations.append("Volume \(id) was acknowledged and is lost.")
+        continue
+      }
+      if row.state == .deleted, !promises.deleted.contains(id) {
+        violations.append("Volume \(id) is deleted, and nobody asked for that.")
+      }
+    }
+    return violations
+  }
+
+  private func describe(_ key: WorkKey, _ tables: Tables) -> String {
+    switch key {
+    case .volume(let id): tables.volumes[id].map { "\($0.state) \($0.retry.lastError ?? "")" } ?? ""
+    case .attachment(let id): tables.attachments[id].map { "\($0.state) \($0.retry.lastError ?? "")" } ?? ""
+    case .residue(let key): tables.residues[key]?.retry.lastError ?? ""
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/// The product's coordinator on a free loopback port, with its store in the bed.
+public struct CoordinatorDaemon: Sendable {
+  public let daemon: Daemon
+  public let url: String
+  public let database: String
+  /// The file with the token that agents join with.
+  public let joinTokenFile: String
+
+  /// - Parameter extra: Lines that are added to its configuration file.
+  public init(in bed: Bed, extra: String = "") throws {
+    let address = "127.0.0.1:\(try freePort())"
+    url = "http://\(address)"
+    database = try bed.folder.folder("coordinator") + "/pumice.sqlite"
+    var token = ""
+    for _ in 0..<4 { token += String(UInt64.random(in: 0...UInt64.max), radix: 36) }
+    joinTokenFile = try bed.folder.write(token + "\n", to: "join-token")
+    let configuration = try bed.folder.write(
+      """
+      listen: \(address)
+      database: \(database)
+      join_token_file: \(joinTokenFile)
+      auth: none
+      report_interval: 1
+      \(extra)
+
+      """, to: "coordinator.yaml")
+    daemon = Daemon(
+      "pumice-coordinator", [try Binaries.path("pumice-coordinator"), "--config", configuration], in: bed
+    ) { answers(address) }
+  }
+
+  public func api(project: String = "demo") -> API { API(url: url, project: project) }
+}

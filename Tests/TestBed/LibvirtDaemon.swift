@@ -1,0 +1,92 @@
+/// A libvirtd of one's own, beside any other on the machine.
+///
+/// It runs as root in a mount namespace where its usual folders are ours, so its guests outlive it and a new one finds
+/// them; clients outside reach it by `uri`.
+public struct LibvirtDaemon: Sendable {
+  public let daemon: Daemon
+  public let uri: String
+  private let bed: Bed
+  private let folder: String
+
+  public init(in bed: Bed, name: String = "libvirt") throws {
+    self.bed = bed
+    folder = try bed.folder.folder(name)
+    for part in ["run/libvirt", "etc", "lib", "cache/qemu/capabilities", "log"] {
+      try bed.folder.folder("\(name)/\(part)")
+    }
+    let sockets = "\(folder)/run/libvirt"
+    let uri = "qemu:///system?socket=\(sockets)/libvirt-sock"
+    self.uri = uri
+    try bed.folder.write(Self.configuration(sockets: sockets), to: "\(name)/libvirtd.conf")
+    try bed.folder.write(Self.qemuConfiguration, to: "\(name)/etc/qemu.conf")
+    try bed.folder.write(Self.launcher(folder: folder), to: "\(name)/start.sh")
+    daemon = Daemon(
+      "libvirtd-\(name)", ["unshare", "--mount", "--propagation", "private", "sh", "\(folder)/start.sh"], in: bed
+    ) {
+      try await bed.run(["virsh", "-c", uri, "uri"], within: .seconds(5)) != ""
+    }
+  }
+
+  /// Starts it and returns when it knows its QEMU. That takes eight seconds once, and is then remembered in the cache.
+  public func start() async throws {
+    let cache = CapabilityCache(folder: "\(folder)/cache/qemu/capabilities")
+    try cache.fetch()
+    try await daemon.start()
+    try await virsh("domcapabilities", "--virttype", "qemu")
+    try cache.keep()
+  }
+
+  /// Kills it with signal 9; its guests run on.
+  public func kill9() async throws { try await daemon.kill9() }
+
+  /// Ends it; its guests run on.
+  public func stop() async throws { try await daemon.stop() }
+
+  /// Runs virsh against it.
+  @discardableResult
+  public func virsh(_ arguments: String...) async throws -> String {
+    try await bed.run(["virsh", "-q", "-c", uri] + arguments)
+  }
+
+  private static func launcher(folder: String) -> String {
+    """
+    set -e
+    mkdir -p /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt
+    mount --bind "\(folder)/run" /run
+    mount --bind "\(folder)/etc" /etc/libvirt
+    mount --bind "\(folder)/lib" /var/lib/libvirt
+    mount --bind "\(folder)/cache" /var/cache/libvirt
+    mount --bind "\(folder)/log" /var/log/libvirt
+    exec libvirtd -f "\(folder)/libvirtd.conf" -p "\(folder)/libvirtd.pid"
+
+    """
+  }
+
+  private static func configuration(sockets: String) -> String {
+    """
+    listen_tls = 0
+    listen_tcp = 0
+    unix_sock_dir = "\(sockets)"
+    unix_sock_group = "root"
+    unix_sock_rw_perms = "0700"
+    auth_unix_ro = "none"
+    auth_unix_rw = "none"
+    log_outputs = "2:stderr"
+
+    """
+  }
+
+  /// What works as root without systemd, udev, cgroups or virtlogd.
+  private static let qemuConfiguration = """
+    user = "root"
+    group = "root"
+    dynamic_ownership = 0
+    remember_owner = 0
+    security_driver = "none"
+    cgroup_controllers = []
+    namespaces = []
+    stdio_handler = "file"
+    lock_manager = "nop"
+
+    """
+}
