@@ -70,6 +70,9 @@ extension NodeService {
     record.export.path = stored.path
     record.isLeaving = false
     if exports.record(of: record.attachment) != record { try await exports.put(record) }
+    if let backend = try backend(named: record.export.backend) as? any ActivatingBackend {
+      try await backend.activate(record.export.volume, pool: record.export.pool)
+    }
     return try await exporter().ensure(record.export)
   }
 
@@ -79,6 +82,12 @@ extension NodeService {
     record.isLeaving = true
     if exports.record(of: record.attachment) != record { try await exports.put(record) }
     try await withdraw(record.export)
+    let export = record.export
+    if standingExports(of: export.volume, on: export.backend).isEmpty,
+      let backend = drivers.backends.first(where: { $0.name == export.backend }) as? any ActivatingBackend
+    {
+      try await backend.deactivate(export.volume, pool: export.pool)
+    }
     try await exports.remove(record.attachment)
   }
 

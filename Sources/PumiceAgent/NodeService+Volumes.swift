@@ -9,7 +9,11 @@ extension NodeService {
     let backend = try backend(named: request.backend)
     return try await locks.withLock(.volume(id)) { () async throws(StorageError) in
       try await admit(id, request.revision, on: backend, pool: request.pool)
-      let stored = try await backend.ensure(id, request)
+      let stored: StoredVolume
+      switch try await backend.ensure(id, request) {
+      case .underway(let progress): return progress
+      case .done(let volume): stored = volume
+      }
       for record in standingExports(of: id, on: backend.name) { _ = try await offer(record, stored) }
       return .complete
     }
@@ -20,17 +24,36 @@ extension NodeService {
     let backend = try backend(named: request.backend)
     return try await locks.withLock(.volume(id)) { () async throws(StorageError) in
       try await admit(id, request.revision, on: backend, pool: request.pool)
-      let users = exports.all.filter {
-        $0.export.volume == id && $0.export.backend == backend.name && $0.export.pool == request.pool
+      try requireUnused(id, on: backend, request.pool, "removed")
+      return try await backend.remove(id, pool: request.pool)
+    }
+  }
+
+  public func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress {
+    try request.check()
+    try admit(request.incarnation)
+    let backend = try backend(named: request.backend)
+    return try await locks.withLock(.volume(id)) { () async throws(StorageError) in
+      try await admit(id, request.revision, on: backend, pool: request.pool)
+      try requireUnused(id, on: backend, request.pool, "reverted")
+      switch try await backend.revert(id, request) {
+      case .underway(let progress): return progress
+      case .done: return .complete
       }
-      if let user = users.first {
-        throw StorageError(
-          .inUse,
-          "Volume \(id) can't be removed: it is exported to \(user.export.initiator) for attachment \(user.attachment)."
-        )
-      }
-      try await backend.remove(id, pool: request.pool)
-      return .complete
+    }
+  }
+
+  private func requireUnused(
+    _ id: VolumeID, on backend: any VolumeBackend, _ pool: String, _ participle: String
+  ) throws(StorageError) {
+    let user = exports.all.first {
+      $0.export.volume == id && $0.export.backend == backend.name && $0.export.pool == pool
+    }
+    if let user {
+      throw StorageError(
+        .inUse,
+        "Volume \(id) can't be \(participle): it is exported to \(user.export.initiator) for attachment \(user.attachment)."
+      )
     }
   }
 

@@ -94,6 +94,10 @@ public final class NodeService: NodeAPI {
       inventory.volumes += try await backend.volumes().map {
         Inventory.StoredVolume(id: $0.id, backend: backend.name, pool: $0.pool, size: $0.size)
       }
+      inventory.snapshots += try await backend.snapshots().map {
+        Inventory.StoredSnapshot(
+          id: $0.id, volume: $0.volume, backend: backend.name, pool: $0.pool, size: $0.size)
+      }
     }
     inventory.exports = try await standingExports()
     inventory.connections = try await standingConnections()

@@ -20,6 +20,30 @@ extension VolumeRemoval {
   }
 }
 
+extension RevertRequest {
+  func check() throws(StorageError) {
+    try checkRevision(revision)
+    try checkName("backend", backend)
+    try checkName("pool", pool)
+  }
+}
+
+extension SnapshotRequest {
+  func check() throws(StorageError) {
+    try checkRevision(revision)
+    try checkName("backend", backend)
+    try checkName("pool", pool)
+  }
+}
+
+extension SnapshotRemoval {
+  func check() throws(StorageError) {
+    try checkRevision(revision)
+    try checkName("backend", backend)
+    try checkName("pool", pool)
+  }
+}
+
 extension ExportRequest {
   func check() throws(StorageError) {
     try checkRevision(revision)

@@ -5,12 +5,14 @@ import Synchronization
 enum Resource: Hashable, Sendable, CustomStringConvertible {
   /// A volume on one pool: a removal from a pool it was tried on says nothing about the pool it is on.
   case volume(VolumeID, backend: String, pool: String)
+  case snapshot(SnapshotID, backend: String, pool: String)
   case export(AttachmentID)
   case connection(AttachmentID)
 
   var description: String {
     switch self {
     case .volume(let id, let backend, let pool): "volume \(id) on \(backend)#\(pool)"
+    case .snapshot(let id, let backend, let pool): "snapshot \(id) on \(backend)#\(pool)"
     case .export(let id): "export \(id)"
     case .connection(let id): "connection \(id)"
     }

@@ -162,7 +162,7 @@ struct InventoryComparison {
 
   private func isSettled(_ row: Volume) -> Bool {
     switch row.state {
-    case .available, .extending, .errorExtending: true
+    case .available, .extending, .errorExtending, .reverting: true
     case .creating, .error, .deleting, .deleted: false
     }
   }

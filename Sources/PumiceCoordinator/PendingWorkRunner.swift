@@ -83,6 +83,7 @@ struct PendingWorkRunner: Sendable {
         return try await store.write { try $0.confirmExtendAndRepair(volume, at: surroundings.now()) }
       }
       try await store.write { try $0.confirm(volume, at: surroundings.now()) }
+    case .revert: break
     case .erase(let pool):
       do {
         let progress = try await erase(volume.id, from: pool, revision: volume.revision)

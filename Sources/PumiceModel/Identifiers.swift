@@ -86,6 +86,7 @@ public struct Identifier<Kind>: Hashable, Sendable, Comparable, Codable, Lossles
 }
 
 public typealias VolumeID = Identifier<Volume>
+public typealias SnapshotID = Identifier<Snapshot>
 public typealias AttachmentID = Identifier<Attachment>
 /// The UUID of a libvirt domain.
 public typealias InstanceID = Identifier<Instance>

@@ -14,6 +14,22 @@ public struct Inventory: Sendable, Equatable, Codable {
     }
   }
 
+  public struct StoredSnapshot: Sendable, Hashable, Codable {
+    public let id: SnapshotID
+    public let volume: VolumeID
+    public let backend: String
+    public let pool: String
+    public let size: ByteCount
+
+    public init(id: SnapshotID, volume: VolumeID, backend: String, pool: String, size: ByteCount) {
+      self.id = id
+      self.volume = volume
+      self.backend = backend
+      self.pool = pool
+      self.size = size
+    }
+  }
+
   /// What a target offers, or the record of an export that the agent is still working on.
   public struct Export: Sendable, Hashable, Codable {
     public let attachment: AttachmentID
@@ -47,11 +63,16 @@ public struct Inventory: Sendable, Equatable, Codable {
   }
 
   public var volumes: [StoredVolume]
+  public var snapshots: [StoredSnapshot]
   public var exports: [Export]
   public var connections: [Connection]
 
-  public init(volumes: [StoredVolume] = [], exports: [Export] = [], connections: [Connection] = []) {
+  public init(
+    volumes: [StoredVolume] = [], snapshots: [StoredSnapshot] = [], exports: [Export] = [],
+    connections: [Connection] = []
+  ) {
     self.volumes = volumes
+    self.snapshots = snapshots
     self.exports = exports
     self.connections = connections
   }
@@ -59,6 +80,7 @@ public struct Inventory: Sendable, Equatable, Codable {
   public var digest: UInt64 {
     var digest = InventoryDigest()
     for volume in volumes { digest.add(volume: volume.id, on: volume.backend, volume.pool) }
+    for snapshot in snapshots { digest.add(snapshot: snapshot.id, on: snapshot.backend, snapshot.pool) }
     for export in exports {
       if export.isOffered { digest.add(export: export.attachment) } else { digest.add(leaving: export.attachment) }
     }
@@ -73,7 +95,7 @@ public struct Inventory: Sendable, Equatable, Codable {
   }
 }
 
-/// A number that is equal on coordinator and node when both mean the same volumes, exports and connections.
+/// A number that is equal on coordinator and node when both mean the same volumes, snapshots, exports and connections.
 ///
 /// It is a sum of hashes, so order does not matter and either side can take it from what it holds. A difference says
 /// only that the whole inventory is worth reading.
@@ -84,6 +106,10 @@ public struct InventoryDigest: Sendable {
 
   public mutating func add(volume: VolumeID, on backend: String, _ pool: String) {
     add(1, volume.high, volume.low, Self.hash(backend) &* 31 &+ Self.hash(pool))
+  }
+
+  public mutating func add(snapshot: SnapshotID, on backend: String, _ pool: String) {
+    add(5, snapshot.high, snapshot.low, Self.hash(backend) &* 31 &+ Self.hash(pool))
   }
 
   public mutating func add(export attachment: AttachmentID) { add(2, attachment.high, attachment.low, 0) }

@@ -1,5 +1,8 @@
 /// A virtual disk: one row, one state, and what follows from it.
 ///
+///                   reverting
+///                       ▲
+///                       ▼
 ///     creating ──▶ available ◀──▶ extending ──▶ errorExtending
 ///        │             │                             │ (extend again, reset)
 ///        ▼             ▼                             ▼
@@ -16,6 +19,9 @@ public struct Volume: Sendable, Equatable, Codable {
     case extending
     /// There with its old size; the last extend failed for good. Extend again, reset or delete it.
     case errorExtending
+    /// There, getting back the content of a snapshot; ends as `available`, with the snapshot's content or, with a message,
+    /// with the content that it had: never with a mixture.
+    case reverting
     /// Could not be made; has no bytes anywhere that anybody needs. Delete it.
     case error
     /// Going; ends as `deleted`, retried for as long as the node takes.
@@ -32,6 +38,8 @@ public struct Volume: Sendable, Equatable, Codable {
     case provision(PoolName)
     /// Ensure that the volume, and every instance that has it, shows this size.
     case extend(PoolName, to: ByteCount)
+    /// Ensure that the volume has the content of this snapshot.
+    case revert(PoolName, to: SnapshotID)
     /// Ensure that the volume and its bytes are gone from this pool.
     case erase(PoolName)
   }
@@ -44,6 +52,8 @@ public struct Volume: Sendable, Equatable, Codable {
   public var metadata: [String: String]
   public private(set) var size: ByteCount
   public let type: VolumeTypeID
+  /// Where its first bytes come from; `nil` for zeros.
+  public let source: VolumeSource?
   /// Where the user wants it; `nil` for anywhere.
   public let requestedZone: String?
   /// Where it is, or is to be.
@@ -53,6 +63,8 @@ public struct Volume: Sendable, Equatable, Codable {
   public private(set) var revision: Revision
   /// While `extending`: the size to reach.
   public private(set) var targetSize: ByteCount?
+  /// While `reverting`: the snapshot whose content it gets.
+  public private(set) var targetSnapshot: SnapshotID?
   /// While `creating`: the pools that refused or failed it, which are not asked again.
   public private(set) var triedPools: [PoolName]
   /// When the agent confirmed the present size; capacity reports older than this do not know of it.
@@ -66,8 +78,8 @@ public struct Volume: Sendable, Equatable, Codable {
   /// A volume that has been asked for and is nowhere yet.
   public init(
     id: VolumeID, project: ProjectID, user: String = "", name: String, summary: String = "",
-    metadata: [String: String] = [:], size: ByteCount, type: VolumeTypeID, availabilityZone: String? = nil,
-    createdAt: Timestamp
+    metadata: [String: String] = [:], size: ByteCount, type: VolumeTypeID, source: VolumeSource? = nil,
+    availabilityZone: String? = nil, createdAt: Timestamp
   ) {
     self.id = id
     self.project = project
@@ -77,6 +89,7 @@ public struct Volume: Sendable, Equatable, Codable {
     self.metadata = metadata
     self.size = size
     self.type = type
+    self.source = source
     requestedZone = availabilityZone
     self.availabilityZone = availabilityZone
     state = .creating
@@ -90,6 +103,7 @@ public struct Volume: Sendable, Equatable, Codable {
     switch state {
     case .creating: pool.map { .provision($0) } ?? .place
     case .extending: targetSize.flatMap { size in pool.map { .extend($0, to: size) } }
+    case .reverting: targetSnapshot.flatMap { snapshot in pool.map { .revert($0, to: snapshot) } }
     case .deleting: pool.map { .erase($0) }
     case .available, .errorExtending, .error, .deleted: nil
     }
@@ -161,6 +175,23 @@ public struct Volume: Sendable, Equatable, Codable {
     state = .errorExtending
     targetSize = nil
     failure = reason
+    advance(at: now)
+  }
+
+  /// Begins to get back the content of a snapshot. That nothing holds it is the caller's to know, and that the snapshot is
+  /// its latest and has its size.
+  public mutating func beginReverting(to snapshot: SnapshotID, at now: Timestamp) throws(StorageError) {
+    try require(state == .available, "reverted")
+    state = .reverting
+    targetSnapshot = snapshot
+    advance(at: now)
+  }
+
+  /// Ends `reverting`: with the snapshot's content, or, when the pool gave up, with the content that it had.
+  public mutating func finishReverting(at now: Timestamp) throws(StorageError) {
+    try require(state == .reverting, "made available")
+    state = .available
+    targetSnapshot = nil
     advance(at: now)
   }
 

@@ -14,11 +14,28 @@ public protocol NodeAPI: Sendable {
 
   /// The volume exists on the pool with at least this size, durable: `PUT /v1/volumes/{id}`.
   ///
-  /// An existing smaller one grows, with its exports; it never shrinks. Refuses with `noSpace`, `notFound` (no such pool).
+  /// A new one holds zeros, or a copy of the request's source. An existing smaller one grows, with its exports; it never
+  /// shrinks. Refuses with `noSpace`, `notFound` (no such pool, no such source).
   func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress
 
-  /// The volume and its bytes are gone from the pool: `DELETE /v1/volumes/{id}`. `inUse` while an export of it stands.
+  /// The volume and its bytes are gone from the pool: `DELETE /v1/volumes/{id}`. `inUse` while an export or a snapshot of
+  /// it stands.
+  ///
+  /// From the first answer on, whatever its progress, the volume is gone for everybody: only bytes are still wiped, as long
+  /// as somebody asks.
   func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress
+
+  /// The volume has the content of its snapshot, wholly or not at all: `PUT /v1/volumes/{id}/revert`.
+  ///
+  /// Done once for a revision: a repeat that comes after the end changes nothing. `inUse` while an export of it stands.
+  func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress
+
+  /// The pool holds the volume as it was at one moment between the first call and the last answer, durable:
+  /// `PUT /v1/snapshots/{id}`. One that is there stays as it is.
+  func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress
+
+  /// The snapshot and its bytes are gone from the pool: `DELETE /v1/snapshots/{id}`.
+  func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress
 
   /// This initiator, and only it, reaches the volume with the secret in the answer: `PUT /v1/exports/{attachment}`.
   ///

@@ -35,6 +35,18 @@ public struct NodeClient: NodeAPI {
     try await transport.send(.DELETE, "/v1/volumes/\(id)", request, to: peer, expecting: Progress.self)
   }
 
+  public func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress {
+    try await transport.send(.PUT, "/v1/volumes/\(id)/revert", request, to: peer, expecting: Progress.self)
+  }
+
+  public func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress {
+    try await transport.send(.PUT, "/v1/snapshots/\(id)", request, to: peer, expecting: Progress.self)
+  }
+
+  public func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress {
+    try await transport.send(.DELETE, "/v1/snapshots/\(id)", request, to: peer, expecting: Progress.self)
+  }
+
   public func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {
     try await transport.send(.PUT, "/v1/exports/\(id)", request, to: peer, expecting: ExportedTarget.self)
   }

@@ -1,6 +1,7 @@
 public import PumiceModel
 
-/// Where long work stands. `done` below 1 means: ask again.
+/// Where long work stands. `done` below 1 means: ask again. The work goes on while it is asked for, and from where it
+/// stood: an agent keeps no jobs in the background that nobody waits for.
 public struct Progress: Sendable, Equatable, Codable {
   /// From 0 to 1.
   public let done: Double
@@ -19,14 +20,72 @@ public struct VolumeRequest: Sendable, Equatable, Codable {
   public var backend: String
   public var pool: String
   public var size: ByteCount
+  /// What a new volume's bytes are a copy of; an existing volume keeps its own.
+  public var source: VolumeSource?
   public var description: VolumeDescription
 
-  public init(revision: Revision, backend: String, pool: String, size: ByteCount, description: VolumeDescription) {
+  public init(
+    revision: Revision, backend: String, pool: String, size: ByteCount, source: VolumeSource? = nil,
+    description: VolumeDescription
+  ) {
     self.revision = revision
     self.backend = backend
     self.pool = pool
     self.size = size
+    self.source = source
     self.description = description
+  }
+}
+
+/// The body of `PUT /v1/volumes/{id}/revert`.
+public struct RevertRequest: Sendable, Equatable, Codable {
+  public var revision: Revision
+  /// The life of the agent that this is meant for; `nil`, from a caller by hand, for any.
+  public var incarnation: UInt64?
+  public var snapshot: SnapshotID
+  public var backend: String
+  public var pool: String
+
+  public init(revision: Revision, snapshot: SnapshotID, backend: String, pool: String) {
+    self.revision = revision
+    self.snapshot = snapshot
+    self.backend = backend
+    self.pool = pool
+  }
+}
+
+/// The body of `PUT /v1/snapshots/{id}`: of which volume, where that lies, and what the snapshot's own description shall say.
+public struct SnapshotRequest: Sendable, Equatable, Codable {
+  public var revision: Revision
+  /// The life of the agent that this is meant for; `nil`, from a caller by hand, for any.
+  public var incarnation: UInt64?
+  public var volume: VolumeID
+  public var backend: String
+  public var pool: String
+  public var description: VolumeDescription
+
+  public init(
+    revision: Revision, volume: VolumeID, backend: String, pool: String, description: VolumeDescription
+  ) {
+    self.revision = revision
+    self.volume = volume
+    self.backend = backend
+    self.pool = pool
+    self.description = description
+  }
+}
+
+public struct SnapshotRemoval: Sendable, Equatable, Codable {
+  public var revision: Revision
+  public var volume: VolumeID
+  public var backend: String
+  public var pool: String
+
+  public init(revision: Revision, volume: VolumeID, backend: String, pool: String) {
+    self.revision = revision
+    self.volume = volume
+    self.backend = backend
+    self.pool = pool
   }
 }
 

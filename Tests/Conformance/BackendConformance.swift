@@ -70,7 +70,7 @@ public struct BackendConformance: Sendable {
     let absent = try await backend.volume(id)
     #expect(absent == nil)
     let request = self.request(.mebibytes(8), name: "database \"1\"\n", metadata: ["a": "1", "b": ""])
-    let made = try await backend.ensure(id, request)
+    let made = try await backend.ensured(id, request)
     #expect(made.id == id)
     #expect(made.pool == pool)
     #expect(made.size == .mebibytes(8))
@@ -79,7 +79,7 @@ public struct BackendConformance: Sendable {
     let isZero = try await hooks.isZero(made)
     #expect(isZero)
 
-    let repeated = try await backend.ensure(id, request)
+    let repeated = try await backend.ensured(id, request)
     let found = try await backend.volume(id)
     let listed = try await backend.volumes()
     #expect(repeated == made)
@@ -88,14 +88,14 @@ public struct BackendConformance: Sendable {
 
     let reopened = try await hooks.restart().volumes()
     #expect(reopened == [made], "a volume must outlive the agent")
-    try await backend.remove(id, pool: pool)
+    try await backend.erase(id, pool: pool)
   }
 
   private func growsAndNeverShrinks() async throws {
     let id = VolumeID.random()
-    _ = try await backend.ensure(id, request(.mebibytes(8)))
+    _ = try await backend.ensured(id, request(.mebibytes(8)))
     var larger = request(.mebibytes(24), revision: 2, name: "renamed")
-    let grown = try await backend.ensure(id, larger)
+    let grown = try await backend.ensured(id, larger)
     #expect(grown.size == .mebibytes(24))
     #expect(grown.revision == 2)
     #expect(grown.description.name == "renamed")
@@ -104,21 +104,21 @@ public struct BackendConformance: Sendable {
 
     larger.size = .mebibytes(4)
     larger.revision = 3
-    let kept = try await backend.ensure(id, larger)
+    let kept = try await backend.ensured(id, larger)
     #expect(kept.size == .mebibytes(24), "a volume must never shrink")
     #expect(kept.revision == 3)
     let found = try await backend.volume(id)
     #expect(found == kept)
-    try await backend.remove(id, pool: pool)
+    try await backend.erase(id, pool: pool)
   }
 
   private func removesWhateverIsThere() async throws {
     let (id, other) = (VolumeID.random(), VolumeID.random())
-    try await backend.remove(id, pool: pool)
-    _ = try await backend.ensure(id, request(.mebibytes(1)))
-    let bystander = try await backend.ensure(other, request(.mebibytes(1)))
+    try await backend.erase(id, pool: pool)
+    _ = try await backend.ensured(id, request(.mebibytes(1)))
+    let bystander = try await backend.ensured(other, request(.mebibytes(1)))
     for _ in 0..<2 {
-      try await backend.remove(id, pool: pool)
+      try await backend.erase(id, pool: pool)
       let gone = try await backend.volume(id)
       let traces = try await hooks.traces(id)
       let left = try await backend.volumes()
@@ -126,33 +126,33 @@ public struct BackendConformance: Sendable {
       #expect(traces.isEmpty)
       #expect(left == [bystander])
     }
-    let again = try await backend.ensure(id, request(.mebibytes(2), revision: 9))
+    let again = try await backend.ensured(id, request(.mebibytes(2), revision: 9))
     let isZero = try await hooks.isZero(again)
     #expect(isZero)
-    try await backend.remove(id, pool: pool)
-    try await backend.remove(other, pool: pool)
+    try await backend.erase(id, pool: pool)
+    try await backend.erase(other, pool: pool)
   }
 
   private func refusesWhatCannotBe() async throws {
     let id = VolumeID.random()
     var elsewhere = request(.mebibytes(1))
     elsewhere.pool = "no-such-pool"
-    await expect(.notFound) { () throws(StorageError) in _ = try await backend.ensure(id, elsewhere) }
+    await expect(.notFound) { () throws(StorageError) in _ = try await backend.ensured(id, elsewhere) }
     for size in [ByteCount.zero, ByteCount(-512)] {
-      await expect(.invalid) { () throws(StorageError) in _ = try await backend.ensure(id, request(size)) }
+      await expect(.invalid) { () throws(StorageError) in _ = try await backend.ensured(id, request(size)) }
     }
     if let size = hooks.excessiveSize {
-      await expect(.noSpace) { () throws(StorageError) in _ = try await backend.ensure(id, request(size)) }
+      await expect(.noSpace) { () throws(StorageError) in _ = try await backend.ensured(id, request(size)) }
       let refused = try await hooks.traces(id)
       #expect(refused.isEmpty, "a refused volume must leave nothing")
 
-      let small = try await backend.ensure(id, request(.mebibytes(1)))
+      let small = try await backend.ensured(id, request(.mebibytes(1)))
       await expect(.noSpace) { () throws(StorageError) in
-        _ = try await backend.ensure(id, request(size, revision: 2))
+        _ = try await backend.ensured(id, request(size, revision: 2))
       }
       let kept = try await backend.volume(id)
       #expect(kept?.size == small.size, "a refused growth must leave the old size")
-      try await backend.remove(id, pool: pool)
+      try await backend.erase(id, pool: pool)
     }
     let traces = try await hooks.traces(id)
     #expect(traces.isEmpty)
@@ -170,11 +170,11 @@ public struct BackendConformance: Sendable {
     let listed = try await backend.volumes()
     #expect(listed.isEmpty)
 
-    let whole = try await backend.ensure(ids[0], request(.mebibytes(1)))
+    let whole = try await backend.ensured(ids[0], request(.mebibytes(1)))
     let isZero = try await hooks.isZero(whole)
     #expect(isZero)
-    try await backend.remove(ids[0], pool: pool)
-    try await backend.remove(ids[1], pool: pool)
+    try await backend.erase(ids[0], pool: pool)
+    try await backend.erase(ids[1], pool: pool)
     _ = try await hooks.restart()
     for id in ids {
       let traces = try await hooks.traces(id)
@@ -187,9 +187,9 @@ public struct BackendConformance: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for (number, id) in ids.enumerated() {
         group.addTask {
-          _ = try await backend.ensure(id, request(.mebibytes(1)))
-          if number % 3 == 1 { _ = try await backend.ensure(id, request(.mebibytes(2), revision: 2)) }
-          if number % 3 == 2 { try await backend.remove(id, pool: pool) }
+          _ = try await backend.ensured(id, request(.mebibytes(1)))
+          if number % 3 == 1 { _ = try await backend.ensured(id, request(.mebibytes(2), revision: 2)) }
+          if number % 3 == 2 { try await backend.erase(id, pool: pool) }
         }
       }
       try await group.waitForAll()
@@ -199,7 +199,7 @@ public struct BackendConformance: Sendable {
       #expect(sizes[id] == [.mebibytes(1), .mebibytes(2), nil][number % 3])
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for id in ids { group.addTask { try await backend.remove(id, pool: pool) } }
+      for id in ids { group.addTask { try await backend.erase(id, pool: pool) } }
       try await group.waitForAll()
     }
   }

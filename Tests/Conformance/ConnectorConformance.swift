@@ -24,7 +24,7 @@ public struct ConnectorConformance: Sendable {
   }
 
   public func check() async throws {
-    let volume = try await backend.ensure(
+    let volume = try await backend.ensured(
       .random(),
       VolumeRequest(
         revision: 1, backend: backend.name, pool: pool, size: .mebibytes(8),
@@ -54,7 +54,7 @@ public struct ConnectorConformance: Sendable {
       _ = try await connector.connect(attachment, request)
     }
     try await connector.disconnect(attachment)
-    try await backend.remove(volume.id, pool: pool)
+    try await backend.erase(volume.id, pool: pool)
   }
 
   private func refusesOtherDisks(_ attachment: AttachmentID, _ request: ConnectionRequest) async throws {

@@ -160,7 +160,7 @@ public struct ExporterConformance: Sendable {
       let export = export(volume)
       let session = try await initiator.logIn(to: try await exporter.ensure(export))
       for size in [ByteCount.mebibytes(40), .mebibytes(64)] {
-        _ = try await backend.ensure(volume.id, request(size))
+        _ = try await backend.ensured(volume.id, request(size))
         _ = try await exporter.ensure(export)
         let disk = try await session.disk()
         #expect(disk == TestDisk(volume: volume.id, size: size))
@@ -173,7 +173,7 @@ public struct ExporterConformance: Sendable {
   private func exportsManyVolumesAtOnce() async throws {
     let exports = try await withThrowingTaskGroup(of: Export.self) { group in
       for _ in 0..<12 {
-        group.addTask { export(try await backend.ensure(.random(), request(.mebibytes(1)))) }
+        group.addTask { export(try await backend.ensured(.random(), request(.mebibytes(1)))) }
       }
       return try await group.reduce(into: [Export]()) { $0.append($1) }
     }
@@ -193,7 +193,7 @@ public struct ExporterConformance: Sendable {
           try await exporter.remove(export, remaining: [])
           let isUp = await session.isUp()
           #expect(!isUp)
-          try await backend.remove(export.volume, pool: pool)
+          try await backend.erase(export.volume, pool: pool)
         }
       }
       try await group.waitForAll()
@@ -201,8 +201,8 @@ public struct ExporterConformance: Sendable {
   }
 
   private func refusesWhatIsNotThere() async throws {
-    let volume = try await backend.ensure(.random(), request(.mebibytes(1)))
-    try await backend.remove(volume.id, pool: pool)
+    let volume = try await backend.ensured(.random(), request(.mebibytes(1)))
+    try await backend.erase(volume.id, pool: pool)
     let export = export(volume)
     await expect(.notFound) { () throws(StorageError) in _ = try await exporter.ensure(export) }
     let listed = try await exporter.exports()
@@ -254,9 +254,9 @@ public struct ExporterConformance: Sendable {
   }
 
   private func withVolume(_ body: (StoredVolume) async throws -> Void) async throws {
-    let volume = try await backend.ensure(.random(), request(.mebibytes(24)))
+    let volume = try await backend.ensured(.random(), request(.mebibytes(24)))
     try await body(volume)
-    try await backend.remove(volume.id, pool: pool)
+    try await backend.erase(volume.id, pool: pool)
   }
 
   private func request(_ size: ByteCount) -> VolumeRequest {

@@ -24,7 +24,7 @@ import Testing
     try await fixture.attach(volume, attachment, by: node)
     _ = try await node.ensureVolume(lost, fixture.volumeRequest())
     _ = try await node.ensureExport(other, fixture.exportRequest(lost, other))
-    try await InMemoryBackend(name: "mem", disk: fixture.disk).remove(lost, pool: "mem")
+    _ = try await InMemoryBackend(name: "mem", disk: fixture.disk).remove(lost, pool: "mem")
     fixture.fabric.forgetTargets(at: "n1")
     let outcome = await fixture.start().restore()
     #expect(Array(outcome.failures.keys) == [other])

@@ -98,9 +98,10 @@ struct VolumeTests {
   /// Which transitions each state allows. Whatever is not here must throw `conflict` and change nothing.
   private static let allowed: [Volume.State: Set<String>] = [
     .creating: ["place", "abandonPool", "fail", "confirm"],
-    .available: ["beginExtending", "beginDeleting", "reset available"],
+    .available: ["beginExtending", "beginReverting", "beginDeleting", "reset available"],
     .extending: ["confirm", "failExtending"],
     .errorExtending: ["beginExtending", "beginDeleting", "reset available"],
+    .reverting: ["finishReverting"],
     .error: ["beginDeleting", "reset error"],
     .deleting: ["finishDeleting"],
     .deleted: [],
@@ -113,6 +114,8 @@ struct VolumeTests {
     "confirm": { try $0.confirm(at: .start) },
     "beginExtending": { try $0.beginExtending(to: .gibibytes(99), at: .start) },
     "failExtending": { try $0.failExtending("x", at: .start) },
+    "beginReverting": { try $0.beginReverting(to: SnapshotID(high: 1, low: 1), at: .start) },
+    "finishReverting": { try $0.finishReverting(at: .start) },
     "beginDeleting": { try $0.beginDeleting(at: .start) },
     "finishDeleting": { try $0.finishDeleting(at: .start) },
     "reset available": { try $0.reset(to: .available, at: .start) },
@@ -158,7 +161,7 @@ struct VolumeTests {
     #expect(exits.isEmpty == (state == .deleted))
   }
 
-  @Test(arguments: [Volume.State.creating, .extending, .deleting])
+  @Test(arguments: [Volume.State.creating, .extending, .reverting, .deleting])
   func everyPassingStateHasPendingWork(_ state: Volume.State) throws {
     for volume in try Self.volumes(in: state) { #expect(volume.pendingWork != nil) }
   }
@@ -200,6 +203,7 @@ struct VolumeTests {
     case .extending, .errorExtending:
       try other.beginExtending(to: .gibibytes(20), at: .start)
       if state == .errorExtending { try other.failExtending("no room", at: .start) }
+    case .reverting: try other.beginReverting(to: SnapshotID(high: 1, low: 1), at: .start)
     case .error:
       other = fresh
       try other.fail("no pool", at: .start)

@@ -123,6 +123,24 @@ struct RemoteNode: NodeAPI {
     }
   }
 
+  func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress {
+    try await network.call("PUT revert on \(name)", to: receiver) { node throws(StorageError) in
+      try await node.revertVolume(id, request)
+    }
+  }
+
+  func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress {
+    try await network.call("PUT snapshot on \(name)", to: receiver) { node throws(StorageError) in
+      try await node.ensureSnapshot(id, request)
+    }
+  }
+
+  func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress {
+    try await network.call("DELETE snapshot on \(name)", to: receiver) { node throws(StorageError) in
+      try await node.removeSnapshot(id, request)
+    }
+  }
+
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {
     try await network.call("PUT export on \(name)", to: receiver) { node throws(StorageError) in
       try await node.ensureExport(id, request)

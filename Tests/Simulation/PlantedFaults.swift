@@ -55,6 +55,18 @@ struct LyingNode: NodeAPI {
     faults.keepsErasedVolumes ? .complete : try await honest.removeVolume(id, request)
   }
 
+  func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress {
+    try await honest.revertVolume(id, request)
+  }
+
+  func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress {
+    try await honest.ensureSnapshot(id, request)
+  }
+
+  func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress {
+    try await honest.removeSnapshot(id, request)
+  }
+
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {
     try await honest.ensureExport(id, request)
   }

@@ -31,6 +31,7 @@ public struct NodeRoutes: Sendable {
     let api = router.group("/v1").add(middleware: TokenGate(token: token))
     addReading(to: api)
     addVolumes(to: api.group("/volumes/{id}"))
+    addSnapshots(to: api.group("/snapshots/{id}"))
     addExports(to: api.group("/exports/{id}"))
     addConnections(to: api.group("/connections/{id}"))
     return router
@@ -48,6 +49,18 @@ public struct NodeRoutes: Sendable {
     }
     group.delete { request, context in
       Self.response(try await node.removeVolume(try context.identifier(), try await request.body()))
+    }
+    group.put("/revert") { request, context in
+      Self.response(try await node.revertVolume(try context.identifier(), try await request.body()))
+    }
+  }
+
+  private func addSnapshots(to group: RouterGroup<BasicRequestContext>) {
+    group.put { request, context in
+      Self.response(try await node.ensureSnapshot(try context.identifier(), try await request.body()))
+    }
+    group.delete { request, context in
+      Self.response(try await node.removeSnapshot(try context.identifier(), try await request.body()))
     }
   }
 

@@ -8,9 +8,13 @@ public import PumiceWire
 /// | `DirectoryBackend` | `directory` | a raw file with a JSON sidecar     |
 /// | `InMemoryBackend`  | `memory`    | an entry of a dictionary           |
 ///
-/// Calls about one volume come one at a time; calls about different volumes come together. Each may be repeated after a
-/// crash at any point of an earlier one, and finds its way from whatever that left. `BackendConformance` holds a driver
-/// to what stands here.
+/// Calls about one volume and its snapshots come one at a time; calls about different volumes come together. Each may be
+/// repeated after a crash at any point of an earlier one, and finds its way from whatever that left. `BackendConformance`
+/// holds a driver to what stands here.
+///
+/// Long work (copying, wiping) is done in slices of a few seconds: a call does one, keeps where it stands with the bytes,
+/// and answers `underway`; the next call goes on from there. What nobody asks for any more stands still, and is taken away
+/// by the removal of what it was to become.
 public protocol VolumeBackend: Sendable {
   /// The name from the configuration, unique on the node.
   var name: String { get }
@@ -24,13 +28,52 @@ public protocol VolumeBackend: Sendable {
   /// The volume, or `nil` if it is not there.
   func volume(_ id: VolumeID) async throws(StorageError) -> StoredVolume?
 
-  /// When it returns, the volume is there, durable, zeroed, and at least this large. An existing one grows or stays.
+  /// When it is done, the volume is there, durable, and at least this large. A new one holds its source's content and then
+  /// zeros; an existing one grows, with zeros, or stays.
   ///
-  /// Remembers `revision` and `description` beside the bytes. Throws `noSpace`, `notFound` for an unknown pool.
-  func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> StoredVolume
+  /// Remembers `revision` and `description` beside the bytes. Throws `noSpace`, `notFound` for an unknown pool or source.
+  func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume>
 
-  /// When it returns, neither the volume nor its bytes nor anything half-made of it is there.
-  func remove(_ id: VolumeID, pool: String) async throws(StorageError)
+  /// When it is complete, neither the volume nor its bytes nor anything half-made of it is there. Already when it answers
+  /// less, there is no such volume any more, only bytes to wipe. Throws `inUse` while it has snapshots.
+  func remove(_ id: VolumeID, pool: String) async throws(StorageError) -> Progress
+
+  /// Every snapshot of ours that is there, half-made ones excluded.
+  func snapshots() async throws(StorageError) -> [StoredSnapshot]
+
+  /// When it is done, the pool holds the volume's content of one moment since the first call, durable; an existing snapshot
+  /// stays as it is. Writes to the volume that were answered before the first call are in it.
+  ///
+  /// - Parameter inUse: Whether somebody may be writing to the volume: then it is taken in an instant, or refused with
+  ///   `unsupported`.
+  func ensureSnapshot(
+    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
+  ) async throws(StorageError) -> Work<StoredSnapshot>
+
+  /// When it is complete, neither the snapshot nor its bytes nor anything half-made of it is there. Volumes that were made
+  /// from it stay as they are. Content when it is not there.
+  func removeSnapshot(_ id: SnapshotID, of volume: VolumeID, pool: String) async throws(StorageError) -> Progress
+
+  /// When it is done, the volume has the snapshot's content, durable, and remembers the request's revision; the snapshot
+  /// is still there. It is all or nothing, whenever it is cut off. When the volume remembers this revision already,
+  /// nothing is changed. Nobody has the volume open. Throws `notFound` without volume or snapshot.
+  func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume>
+}
+
+/// A backend whose volumes have to be made ready before their path can be opened.
+public protocol ActivatingBackend: VolumeBackend {
+  /// When it returns, the volume's path can be opened. Harmless when repeated.
+  func activate(_ id: VolumeID, pool: String) async throws(StorageError)
+
+  /// Undoes `activate`, once nothing exports or uses the volume any more. Content when it is not active or not there.
+  func deactivate(_ id: VolumeID, pool: String) async throws(StorageError)
+}
+
+/// What a call that may take long has come to.
+public enum Work<Value: Sendable>: Sendable {
+  case done(Value)
+  /// The call did a part and kept it; the same call goes on.
+  case underway(Progress)
 }
 
 /// A volume as the storage describes it.
@@ -52,6 +95,29 @@ public struct StoredVolume: Sendable, Equatable {
     self.size = size
     self.revision = revision
     self.path = path
+    self.description = description
+  }
+}
+
+/// A snapshot as the storage describes it.
+public struct StoredSnapshot: Sendable, Equatable {
+  public let id: SnapshotID
+  public let volume: VolumeID
+  public let pool: String
+  /// The volume's size when it was taken.
+  public let size: ByteCount
+  public let revision: Revision
+  public let description: VolumeDescription
+
+  public init(
+    id: SnapshotID, of volume: VolumeID, pool: String, size: ByteCount, revision: Revision,
+    description: VolumeDescription
+  ) {
+    self.id = id
+    self.volume = volume
+    self.pool = pool
+    self.size = size
+    self.revision = revision
     self.description = description
   }
 }

@@ -124,6 +124,7 @@ private struct Explanation: Encodable {
     case .place: "place"
     case .provision(let pool): "provision on \(pool)"
     case .extend(let pool, let size): "extend on \(pool) to \(size)"
+    case .revert(let pool, let snapshot): "revert on \(pool) to snapshot \(snapshot)"
     case .erase(let pool): "erase from \(pool)"
     }
   }

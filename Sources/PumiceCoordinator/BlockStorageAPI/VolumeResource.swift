@@ -14,6 +14,7 @@ struct VolumeRow: Sendable, Equatable {
     case .creating: return "creating"
     case .extending: return "extending"
     case .errorExtending: return "error_extending"
+    case .reverting: return "reverting"
     case .error: return "error"
     case .deleting: return "deleting"
     case .deleted: return "deleted"

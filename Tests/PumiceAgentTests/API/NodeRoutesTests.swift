@@ -201,6 +201,9 @@ private struct SlowNode: NodeAPI {
     Progress(done: 0.25)
   }
   func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress { throw no }
+  func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress { throw no }
+  func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress { throw no }
+  func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress { throw no }
   func report() async throws(StorageError) -> NodeReport { throw no }
   func inventory() async throws(StorageError) -> Inventory { throw no }
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {

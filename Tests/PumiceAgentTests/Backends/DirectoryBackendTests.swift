@@ -39,7 +39,7 @@ struct DirectoryBackendTests {
     for (provisioning, least) in [(DirectoryBackendConfiguration.Provisioning.thin, 0), (.thick, 8 << 20)] {
       try await withFolder { folder in
         let backend = try await open(folder, provisioning)
-        let volume = try await backend.ensure(.random(), request(.mebibytes(8)))
+        let volume = try await backend.ensured(.random(), request(.mebibytes(8)))
         let shown = try await CommandRunner().run("stat", ["-c", "%s %b", volume.path]).standardOutput
         let numbers = shown.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
         try #require(numbers.count == 2)
@@ -53,7 +53,7 @@ struct DirectoryBackendTests {
   @Test func filesAreReadableByTheirOwnerOnly() async throws {
     try await withFolder { folder in
       let backend = try await open(folder)
-      let volume = try await backend.ensure(.random(), request(.mebibytes(1)))
+      let volume = try await backend.ensured(.random(), request(.mebibytes(1)))
       for path in [volume.path, volume.path + ".json"] {
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
         #expect(mode == 0o600)
@@ -65,7 +65,7 @@ struct DirectoryBackendTests {
     try await withFolder { folder in
       let backend = try await open(folder)
       let id = VolumeID.random()
-      let volume = try await backend.ensure(id, request(.mebibytes(1)))
+      let volume = try await backend.ensured(id, request(.mebibytes(1)))
       let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: volume.path + ".json")))
       let sidecar = try #require(json as? [String: Any])
       #expect(sidecar["id"] as? String == "\(id)")
@@ -84,7 +84,7 @@ struct DirectoryBackendTests {
   func bytesWithoutAReadableSidecarAreKeptListedAndDescribedAgain(_ content: String?) async throws {
     try await withFolder { folder in
       let id = VolumeID.random()
-      let made = try await open(folder).ensure(id, request(.mebibytes(1)))
+      let made = try await open(folder).ensured(id, request(.mebibytes(1)))
       try Data("guest's data".utf8).write(to: URL(filePath: made.path))
       if let content {
         try folder.write(content, to: "volume-\(id).json")
@@ -97,7 +97,7 @@ struct DirectoryBackendTests {
       #expect(listed.map(\.id) == [id])
       #expect(listed.first?.revision == 0)
 
-      let healed = try await backend.ensure(id, request(.mebibytes(1), revision: 4))
+      let healed = try await backend.ensured(id, request(.mebibytes(1), revision: 4))
       #expect(healed.revision == 4)
       #expect(healed.description.name == "database")
       #expect(try Data(contentsOf: URL(filePath: made.path)).prefix(12) == Data("guest's data".utf8))

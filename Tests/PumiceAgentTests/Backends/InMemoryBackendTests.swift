@@ -14,7 +14,7 @@ struct InMemoryBackendTests {
     }
     let hooks = BackendConformance.Hooks(
       restart: { InMemoryBackend(name: "memory", disk: disk, isThin: isThin) },
-      plantLeaving: { id in _ = try? await crashing.ensure(id, Self.request(.mebibytes(1))) },
+      plantLeaving: { id in _ = try? await crashing.ensured(id, Self.request(.mebibytes(1))) },
       traces: { id in disk.contents.filter { $0 == id }.map { "\($0)" } }, isZero: { _ in true },
       excessiveSize: isThin ? nil : .gibibytes(3))
     let backend = InMemoryBackend(name: "memory", disk: disk, isThin: isThin)
@@ -26,18 +26,18 @@ struct InMemoryBackendTests {
   @Test func aFullPoolHasNoSpaceForThickVolumesAndNoneForThinOnesWhenItIsPhysicallyFull() async throws {
     let disk = InMemoryDisk(pools: ["fast": .gibibytes(1)])
     let thick = InMemoryBackend(name: "memory", disk: disk, isThin: false)
-    _ = try await thick.ensure(.random(), Self.request(.mebibytes(1000)))
+    _ = try await thick.ensured(.random(), Self.request(.mebibytes(1000)))
     let error = await #expect(throws: StorageError.self) {
-      try await thick.ensure(.random(), Self.request(.mebibytes(25)))
+      try await thick.ensured(.random(), Self.request(.mebibytes(25)))
     }
     #expect(error?.code == .noSpace)
 
     let thinDisk = InMemoryDisk(pools: ["fast": .gibibytes(1)])
     let thin = InMemoryBackend(name: "memory", disk: thinDisk)
-    _ = try await thin.ensure(.random(), Self.request(.gibibytes(8)))
+    _ = try await thin.ensured(.random(), Self.request(.gibibytes(8)))
     thinDisk.occupy(.gibibytes(1), of: "fast")
     let full = await #expect(throws: StorageError.self) {
-      try await thin.ensure(.random(), Self.request(.mebibytes(1)))
+      try await thin.ensured(.random(), Self.request(.mebibytes(1)))
     }
     #expect(full?.code == .noSpace)
   }
@@ -50,15 +50,15 @@ struct InMemoryBackendTests {
         if reached == step { throw StorageError(.unavailable, "crash at \(step)") }
       }
       do throws(StorageError) {
-        _ = try await failing.ensure(id, Self.request(.mebibytes(1)))
-        try await failing.remove(id, pool: "fast")
+        _ = try await failing.ensured(id, Self.request(.mebibytes(1)))
+        try await failing.erase(id, pool: "fast")
         Issue.record("\(step) was not reached")
       } catch {
         #expect(error.message == "crash at \(step)")
       }
       let healed = InMemoryBackend(name: "memory", disk: disk)
-      _ = try await healed.ensure(id, Self.request(.mebibytes(1)))
-      try await healed.remove(id, pool: "fast")
+      _ = try await healed.ensured(id, Self.request(.mebibytes(1)))
+      try await healed.erase(id, pool: "fast")
       #expect(disk.contents.isEmpty)
     }
   }

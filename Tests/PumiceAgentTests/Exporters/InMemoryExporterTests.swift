@@ -11,7 +11,7 @@ struct InMemoryExporterTests {
     let fabric = InMemoryFabric()
     let neighbour = InMemoryExporter(fabric: fabric, portal: "node-2", disks: ["memory": disk])
     let backend = InMemoryBackend(name: "memory", disk: disk)
-    let volume = try await backend.ensure(
+    let volume = try await backend.ensured(
       .random(),
       VolumeRequest(
         revision: 1, backend: "memory", pool: "fast", size: .mebibytes(1),
@@ -46,7 +46,7 @@ struct InMemoryExporterTests {
     let backend = InMemoryBackend(name: "memory", disk: disk)
     let exporter = InMemoryExporter(fabric: fabric, portal: "node-1", disks: ["memory": disk])
     let connector = InMemoryConnector(fabric: fabric, initiator: "iqn.2026-11.io.pumice:node-9")
-    let volume = try await backend.ensure(
+    let volume = try await backend.ensured(
       .random(),
       VolumeRequest(
         revision: 1, backend: "memory", pool: "fast", size: .mebibytes(1),

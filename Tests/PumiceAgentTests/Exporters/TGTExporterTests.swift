@@ -68,7 +68,7 @@ struct TGTExporterTests {
 
   @Test func exportsAreFoundByAnAgentThatHasJustStarted() async throws {
     try await withTarget { daemon, exporter, backend in
-      let volume = try await backend.ensure(.random(), request(.mebibytes(1)))
+      let volume = try await backend.ensured(.random(), request(.mebibytes(1)))
       let exports = (0..<2).map { _ in export(volume) }
       for export in exports { _ = try await exporter.ensure(export) }
       let successor = makeExporter(daemon)
@@ -87,7 +87,7 @@ struct TGTExporterTests {
 
   @Test func theSecretIsInNoCommandLineAndNoLog() async throws {
     try await withTarget { daemon, exporter, backend in
-      let volume = try await backend.ensure(.random(), request(.mebibytes(1)))
+      let volume = try await backend.ensured(.random(), request(.mebibytes(1)))
       let export = export(volume)
       _ = try await exporter.ensure(export)
       let log = try String(contentsOfFile: daemon.daemon.log, encoding: .utf8)
@@ -100,7 +100,7 @@ struct TGTExporterTests {
 
   @Test func aReadOnlyExportCanNotBeWritten() async throws {
     try await withTarget { _, exporter, backend in
-      let volume = try await backend.ensure(.random(), request(.mebibytes(1)))
+      let volume = try await backend.ensured(.random(), request(.mebibytes(1)))
       for readOnly in [true, false, true] {
         let export = export(volume, readOnly: readOnly)
         let target = try await exporter.ensure(export)
@@ -123,7 +123,7 @@ struct TGTExporterTests {
 
   @Test func serialAndIdentityAreTheVolumesId() async throws {
     try await withTarget { _, exporter, backend in
-      let volume = try await backend.ensure(.random(), request(.mebibytes(1)))
+      let volume = try await backend.ensured(.random(), request(.mebibytes(1)))
       let export = export(volume)
       let target = try await exporter.ensure(export)
       let (serial, designators) = try await BlockingCalls.run { () throws(StorageError) in
@@ -140,7 +140,7 @@ struct TGTExporterTests {
 
   @Test(.timeLimit(.minutes(3))) func aVolumeGrowsUnderManyWritesWithoutAnError() async throws {
     try await withTarget { daemon, exporter, backend in
-      let volume = try await backend.ensure(.random(), request(.mebibytes(64)))
+      let volume = try await backend.ensured(.random(), request(.mebibytes(64)))
       let export = export(volume)
       let target = try await exporter.ensure(export)
       let image =
@@ -154,7 +154,7 @@ struct TGTExporterTests {
         try await daemon.tgtadm("--op", "show", "--mode", "target").contains("I_T nexus: ")
       }
       for step in 1...40 {
-        _ = try await backend.ensure(volume.id, request(.mebibytes(64 + step)))
+        _ = try await backend.ensured(volume.id, request(.mebibytes(64 + step)))
         _ = try await exporter.ensure(export)
         reopenings += 1
       }

@@ -7,6 +7,7 @@ final class FakeNode: NodeAPI {
   private struct State {
     var instances: [Instance]
     var volumes: [VolumeID: ByteCount] = [:]
+    var snapshots: [SnapshotID: VolumeID] = [:]
     var exports: [AttachmentID: VolumeID] = [:]
     var connections: [AttachmentID: (volume: VolumeID, instance: InstanceID, device: String)] = [:]
     var volumeFailure: StorageError?
@@ -55,6 +56,9 @@ final class FakeNode: NodeAPI {
     state.withLock { state in
       Inventory(
         volumes: state.volumes.map { .init(id: $0.key, backend: "ssd", pool: "ssd", size: $0.value) },
+        snapshots: state.snapshots.map {
+          .init(id: $0.key, volume: $0.value, backend: "ssd", pool: "ssd", size: state.volumes[$0.value] ?? .zero)
+        },
         exports: state.exports.map {
           .init(attachment: $0.key, volume: $0.value, initiator: "iqn.2026-11.test:\(name)")
         },
@@ -78,6 +82,26 @@ final class FakeNode: NodeAPI {
 
   func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress {
     state.withLock { $0.volumes[id] = nil }
+    return .complete
+  }
+
+  func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress {
+    let isThere = state.withLock { $0.volumes[id] != nil && $0.snapshots[request.snapshot] == id }
+    guard isThere else { throw StorageError(.notFound, "No such volume or snapshot.") }
+    return .complete
+  }
+
+  func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress {
+    let failure = state.withLock { state in
+      if state.volumeFailure == nil { state.snapshots[id] = request.volume }
+      return state.volumeFailure
+    }
+    if let failure { throw failure }
+    return .complete
+  }
+
+  func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress {
+    state.withLock { $0.snapshots[id] = nil }
     return .complete
   }
 
@@ -122,6 +146,13 @@ private struct AbsentNode: NodeAPI {
   func inventory() async throws(StorageError) -> Inventory { throw away }
   func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress { throw away }
   func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress { throw away }
+  func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress { throw away }
+  func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress {
+    throw away
+  }
+  func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress {
+    throw away
+  }
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {
     throw away
   }

@@ -63,19 +63,36 @@ public struct DirectoryBackend: VolumeBackend {
     return try await inFolder { folder throws(StorageError) in try folder.volume(id) }.map { stored($0, in: path) }
   }
 
-  public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> StoredVolume {
+  public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume> {
     try require(pool: request.pool)
     let thick = configuration.provisioning == .thick
     let now = Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
     let entry = try await inFolder { folder throws(StorageError) in
       try folder.ensure(id, request, thick: thick, now: now)
     }
-    return stored(entry, in: configuration.path)
+    return .done(stored(entry, in: configuration.path))
   }
 
-  public func remove(_ id: VolumeID, pool: String) async throws(StorageError) {
+  public func remove(_ id: VolumeID, pool: String) async throws(StorageError) -> Progress {
     try require(pool: pool)
     try await inFolder { folder throws(StorageError) in try folder.erase(id) }
+    return .complete
+  }
+
+  public func snapshots() async throws(StorageError) -> [StoredSnapshot] { [] }
+
+  public func ensureSnapshot(
+    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
+  ) async throws(StorageError) -> Work<StoredSnapshot> {
+    throw StorageError(.unsupported, "Backend \(name) can't take snapshots yet.")
+  }
+
+  public func removeSnapshot(
+    _ id: SnapshotID, of volume: VolumeID, pool: String
+  ) async throws(StorageError) -> Progress { .complete }
+
+  public func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume> {
+    throw StorageError(.unsupported, "Backend \(name) can't revert volumes yet.")
   }
 
   private func inFolder<Value: Sendable>(

@@ -58,7 +58,7 @@ public struct InMemoryBackend: VolumeBackend {
     return disk.entry(id).flatMap { $0.isWhole ? stored(id, $0) : nil }
   }
 
-  public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> StoredVolume {
+  public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume> {
     try await reach("ensure")
     try require(pool: request.pool)
     guard request.size > .zero else {
@@ -71,16 +71,33 @@ public struct InMemoryBackend: VolumeBackend {
     guard let entry = disk.entry(id), entry.isWhole else {
       throw StorageError(.failed, "Volume \(id) was made on pool \(request.pool), but it is not there afterwards.")
     }
-    return stored(id, entry)
+    return .done(stored(id, entry))
   }
 
-  public func remove(_ id: VolumeID, pool: String) async throws(StorageError) {
+  public func remove(_ id: VolumeID, pool: String) async throws(StorageError) -> Progress {
     try await reach("remove")
     try require(pool: pool)
     disk.unmake(id, pool: pool)
     try await reach("remove.begun")
     disk.erase(id, pool: pool, givesSpace: !isThin)
     try await reach("remove.done")
+    return .complete
+  }
+
+  public func snapshots() async throws(StorageError) -> [StoredSnapshot] { [] }
+
+  public func ensureSnapshot(
+    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
+  ) async throws(StorageError) -> Work<StoredSnapshot> {
+    throw StorageError(.unsupported, "Backend \(name) can't take snapshots yet.")
+  }
+
+  public func removeSnapshot(
+    _ id: SnapshotID, of volume: VolumeID, pool: String
+  ) async throws(StorageError) -> Progress { .complete }
+
+  public func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume> {
+    throw StorageError(.unsupported, "Backend \(name) can't revert volumes yet.")
   }
 
   /// What `InMemoryExporter` finds behind a path.

@@ -1,0 +1,141 @@
+/// A volume's content at one moment, kept on the volume's own pool.
+///
+///     creating ──▶ available ──▶ deleting ──▶ deleted (tombstone)
+///        └──▶ error ─────────────────▲
+///
+/// A volume can't be deleted while it has snapshots, and a snapshot can't while a volume is being made from it.
+public struct Snapshot: Sendable, Equatable, Codable {
+  public enum State: String, Sendable, Codable, CaseIterable {
+    /// Asked for; ends as `available` or, with a reason, as `error`.
+    case creating
+    /// There: volumes can be made from it, and its volume can be reverted to it.
+    case available
+    /// Could not be taken; has no bytes anywhere. Delete it.
+    case error
+    /// Going; ends as `deleted`, retried for as long as the node takes.
+    case deleting
+    /// Gone. The row stays as a tombstone, so that a late call to a node is recognised.
+    case deleted
+  }
+
+  /// What the reconciler has to do next about this row.
+  public enum PendingWork: Sendable, Equatable {
+    /// Ensure that the pool has it.
+    case take(PoolName)
+    /// Ensure that it and its bytes are gone from the pool.
+    case erase(PoolName)
+  }
+
+  public let id: SnapshotID
+  public let project: ProjectID
+  public let user: String
+  public var name: String
+  public var summary: String
+  public var metadata: [String: String]
+  public let volume: VolumeID
+  /// The volume's type, for quotas that count by type.
+  public let type: VolumeTypeID
+  /// The volume's size at that moment.
+  public let size: ByteCount
+  /// Where the volume lies, and so the snapshot.
+  public let pool: PoolName
+  public private(set) var state: State
+  public private(set) var revision: Revision
+  public var retry: Retry
+  /// Why it is in `error`.
+  public private(set) var failure: String?
+  public let createdAt: Timestamp
+  public private(set) var updatedAt: Timestamp?
+
+  /// A snapshot that has been asked for and is not taken yet.
+  public init(
+    id: SnapshotID, of volume: Volume, on pool: PoolName, user: String = "", name: String, summary: String = "",
+    metadata: [String: String] = [:], createdAt: Timestamp
+  ) {
+    self.id = id
+    project = volume.project
+    self.user = user
+    self.name = name
+    self.summary = summary
+    self.metadata = metadata
+    self.volume = volume.id
+    type = volume.type
+    size = volume.size
+    self.pool = pool
+    state = .creating
+    revision = 1
+    retry = Retry()
+    self.createdAt = createdAt
+  }
+
+  public var pendingWork: PendingWork? {
+    switch state {
+    case .creating: .take(pool)
+    case .deleting: .erase(pool)
+    case .available, .error, .deleted: nil
+    }
+  }
+
+  /// What a quota counts for it.
+  public var promisedSize: ByteCount { state == .deleted ? .zero : size }
+
+  /// Whether bytes of it may lie on its pool.
+  public var occupiesPool: Bool { state != .deleted && state != .error }
+
+  // MARK: Transitions. Each throws `conflict` where the drawing has no such arrow.
+
+  /// The pool has it.
+  public mutating func confirm(at now: Timestamp) throws(StorageError) {
+    try require(state == .creating, "made available")
+    state = .available
+    advance(at: now)
+  }
+
+  /// Ends `creating` without success. What may lie on the pool is the caller's to erase.
+  public mutating func fail(_ reason: String, at now: Timestamp) throws(StorageError) {
+    try require(state == .creating, "given up")
+    state = .error
+    failure = reason
+    advance(at: now)
+  }
+
+  /// Begins to delete it. That no volume is being made from it is the caller's to know.
+  public mutating func beginDeleting(at now: Timestamp) throws(StorageError) {
+    try require(state == .available || state == .error, "deleted")
+    state = .deleting
+    failure = nil
+    advance(at: now)
+  }
+
+  /// Ends `deleting`: only the tombstone is left.
+  public mutating func finishDeleting(at now: Timestamp) throws(StorageError) {
+    try require(state == .deleting, "forgotten")
+    state = .deleted
+    advance(at: now)
+  }
+
+  /// A late call made it come back: it is erased once more.
+  public mutating func deleteAgain(at now: Timestamp) {
+    guard state == .deleted else { return }
+    state = .deleting
+    advance(at: now)
+  }
+
+  /// Notes a change of name, summary or metadata.
+  public mutating func touch(at now: Timestamp) { updatedAt = now }
+
+  /// How messages call it: by name where it has one.
+  public var label: String { name.isEmpty ? "Snapshot \(id)" : "Snapshot \(name)" }
+
+  private func require(_ condition: Bool, _ participle: String) throws(StorageError) {
+    guard condition else {
+      throw StorageError(.conflict, "\(label) is \(state.rawValue), so it can't be \(participle).")
+    }
+  }
+
+  private mutating func advance(at now: Timestamp) {
+    revision += 1
+    updatedAt = now
+    retry = Retry()
+  }
+}
