@@ -6,6 +6,7 @@ export SWIFT_DETERMINISTIC_HASHING = 1
 export PATH := $(PATH):/opt/swift/usr/bin:/usr/local/swift/usr/bin:$(HOME)/.local/share/swiftly/bin:/usr/sbin:/sbin
 
 SCRIPTS := Tests/TestBed/Scripts
+LAB := Tests/Lab/Scripts
 BUILD := swift build --build-tests --explicit-target-dependency-import-check error
 # Release, beside the debug build and without disturbing it.
 RELEASE := swift build --configuration release --scratch-path .build/release-bench
@@ -13,17 +14,18 @@ RELEASE := swift build --configuration release --scratch-path .build/release-ben
 .PHONY: help setup build demo test bench lint clean
 
 help:
-	@echo 'make setup   install the Debian packages that are missing, and make the guest of the test bed'
+	@echo 'make setup   install the Debian packages that are missing, and make the guest of the test bed and the lab'
 	@echo 'make build   build everything, tests included'
 	@echo 'make demo    the main job on real parts: create, attach, write, extend, detach, delete (KEEP=1 leaves it running)'
 	@echo 'make test    all tests, the end-to-end suite included'
 	@echo 'make bench   a release build and its table of figures'
-	@echo 'make lint    swift format and sh -n'
+	@echo 'make lint    swift format and bash -n'
 	@echo 'make clean   remove what was built'
 
 setup:
 	@$(SCRIPTS)/install-packages.sh
 	@$(SCRIPTS)/make-guest.sh >/dev/null
+	@$(LAB)/make-lab.sh >/dev/null
 
 build: setup
 	$(BUILD)
@@ -45,7 +47,7 @@ bench: setup
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift
-	@for script in $(SCRIPTS)/*.sh; do sh -n $$script || exit 1; done
+	@for script in $(SCRIPTS)/*.sh $(LAB)/*.sh $(LAB)/node/[a-hj-z]*; do bash -n $$script || exit 1; done
 	bash -n .ci/run
 
 clean:

@@ -7,7 +7,8 @@ packages='
   libvirt-dev libiscsi-dev libxml2-dev libsqlite3-dev pkg-config
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
   qemu-system-x86 qemu-block-extra qemu-utils tgt libiscsi-bin
-  busybox-static kmod cpio xz-utils zstd procps util-linux systemd '"$*"
+  busybox-static kmod cpio xz-utils zstd procps util-linux systemd
+  mmdebstrap e2fsprogs iproute2 socat '"$*"
 
 present=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $packages 2>/dev/null |
   sed -n 's/^installed //p' | tr '\n' ' ') "
