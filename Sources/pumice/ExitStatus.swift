@@ -32,7 +32,7 @@ enum ExitStatus: Int32, CaseIterable {
     case .ok: "done"
     case .failed: "it failed; the error says why. Also: doctor found something"
     case .usage: "the command line, or a value in it, makes no sense"
-    case .notFound: "there is no such volume, instance, node or type"
+    case .notFound: "there is no such volume, snapshot, instance, node or type"
     case .conflict: "its state does not allow this now, it is in use, or a name is ambiguous"
     case .overQuota: "a quota of the project says no"
     case .unavailable: "the coordinator, or a node, is away or busy; try again"

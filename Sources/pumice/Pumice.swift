@@ -3,10 +3,10 @@ import ArgumentParser
 struct Pumice: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pumice",
-    abstract: "Block storage for libvirt fleets: volumes, attachments and the nodes behind them.",
+    abstract: "Block storage for libvirt fleets: volumes, snapshots, attachments and the nodes behind them.",
     discussion: """
-      Talks to a Pumice coordinator. Volumes and instances are given by name or id; a name that several have is an \
-      error that lists their ids.
+      Talks to a Pumice coordinator. Volumes, snapshots and instances are given by name or id; a name that several have \
+      is an error that lists their ids.
 
       ENVIRONMENT
         PUMICE_URL      the coordinator, http://127.0.0.1:8776 by default
@@ -29,12 +29,14 @@ struct Pumice: AsyncParsableCommand {
         pumice volume create db --size 10 --wait
         pumice attach db web1 --wait
         pumice volume extend db --size 20 --wait
+        pumice snapshot create db --name before-upgrade --wait
         pumice explain db
         pumice volume list --json | jq -r '.[] | select(.status == "error") | .id'
       """,
     version: "0.1.0",
     subcommands: [
-      VolumeCommand.self, Attach.self, Detach.self, InstanceCommand.self, NodeCommand.self, PoolCommand.self,
+      VolumeCommand.self, SnapshotCommand.self, Attach.self, Detach.self, InstanceCommand.self, NodeCommand.self,
+      PoolCommand.self,
       TypeCommand.self, QuotaCommand.self, Explain.self, Doctor.self,
     ])
 }

@@ -6,6 +6,10 @@ struct ArgumentTests {
   /// Command lines that make no sense end with status 2, before anything is sent, with a message that names the fault.
   @Test(arguments: [
     ("volume create db", "--size"), ("volume create --size 10", "<name>"), ("volume create db --size 0", "--size"),
+    ("volume create db --snapshot s --source v", "--source"), ("volume create db --snapshot s --size 0", "--size"),
+    ("volume revert", "<volume>"), ("volume revert db s t", "t"), ("snapshot create", "<volume>"),
+    ("snapshot create db --metadata novalue", "novalue"), ("snapshot create db --property =x", "=x"),
+    ("snapshot delete", "<snapshots>"), ("snapshot list --limit 1001", "--limit"),
     ("volume create db --size -1", "--size"), ("volume create db --size 1.5", "1.5"),
     ("volume create db --size 99999999999", "--size"), ("volume create db --size ten", "ten"),
     ("volume create db --size 1 --metadata novalue", "novalue"), ("volume create db --size 1 --metadata =x", "=x"),
@@ -25,6 +29,25 @@ struct ArgumentTests {
     #expect(run.output.isEmpty)
   }
 
+  /// Empty names come from shell variables that are not set.
+  @Test(arguments: [
+    ["volume", "create", "", "--size", "1"], ["volume", "create", " ", "--size", "1"],
+    ["snapshot", "create", "db", "--name", ""], ["type", "create", ""], ["volume", "delete", ""],
+    ["snapshot", "delete", ""], ["volume", "show", ""], ["snapshot", "create", ""], ["detach", ""],
+    ["volume", "create", "db", "--snapshot", ""], ["volume", "create", "db", "--source", ""], ["type", "delete", ""],
+  ])
+  func emptyNamesNameNothing(_ arguments: [String]) async throws {
+    let nameless = Fixture.volume("available", name: "")
+    let coordinator = ScriptedCoordinator([
+      "GET \(Fixture.detail)?name=": [Fixture.many(nameless)],
+      "GET \(Fixture.snapshots)?name=": [Fixture.snapshotList(Fixture.snapshot("available", name: ""))],
+    ])
+    let run = try await coordinator.serve { url in await CommandRun.pumice(arguments, url: url) }
+    #expect(run.status == .usage)
+    #expect(run.errors.contains("empty"), "\(run.errors)")
+    #expect(coordinator.calls.isEmpty)
+  }
+
   @Test(arguments: ["bash", "zsh", "fish"])
   func completionsAreGenerated(_ shell: String) async {
     let run = await CommandRun.pumice(["--generate-completion-script", shell])
@@ -33,7 +56,9 @@ struct ArgumentTests {
   }
 
   @Test(arguments: [
-    "volume", "volume create", "volume list", "volume show", "volume extend", "volume delete", "attach", "detach",
+    "volume", "volume create", "volume list", "volume show", "volume extend", "volume revert", "volume delete",
+    "snapshot",
+    "snapshot create", "snapshot list", "snapshot show", "snapshot explain", "snapshot delete", "attach", "detach",
     "instance list", "node list", "node show", "node enable", "node disable", "node lost", "pool list", "type list",
     "type show", "type create", "type delete", "quota show", "quota set", "explain", "doctor",
   ])

@@ -24,6 +24,29 @@ enum Fixture {
     ]
   }
 
+  static let snapshotID = "44444444-4444-4444-8444-444444444444"
+  static let otherSnapshotID = "55555555-5555-4555-8555-555555555555"
+  static let snapshots = "/v3/p/snapshots/detail"
+  static let showSnapshot = "GET /v3/p/snapshots/\(snapshotID)"
+
+  static func snapshot(
+    _ status: String, name: String = "nightly", id: String = snapshotID, of volume: String = volumeID,
+    createdAt: String = "2026-01-01T00:00:00.000000"
+  ) -> JSONValue {
+    [
+      "id": .string(id), "name": .string(name), "status": .string(status), "size": 10, "volume_id": .string(volume),
+      "created_at": .string(createdAt), "metadata": [:],
+    ]
+  }
+
+  static func one(snapshot: JSONValue, status: Int = 200) -> ScriptedCoordinator.Answer {
+    .json(["snapshot": snapshot] as [String: JSONValue], status: status)
+  }
+
+  static func snapshotList(_ snapshots: JSONValue...) -> ScriptedCoordinator.Answer {
+    .json(["snapshots": .array(snapshots)] as [String: JSONValue])
+  }
+
   static func one(_ volume: JSONValue, status: Int = 200) -> ScriptedCoordinator.Answer {
     .json(["volume": volume] as [String: JSONValue], status: status)
   }
@@ -43,6 +66,14 @@ enum Fixture {
     ] as [String: JSONValue])
 
   static let missing = ScriptedCoordinator.Answer.error(404, "itemNotFound", "Volume could not be found.")
+
+  /// An explanation with messages about reverts that failed.
+  static func messages(_ texts: String...) -> ScriptedCoordinator.Answer {
+    let messages = texts.map { text -> JSONValue in
+      ["created_at": "2026-01-01T00:00:00Z", "action": "revert", "text": .string(text)]
+    }
+    return .json(["messages": .array(messages)] as [String: JSONValue])
+  }
 
   static func explained(_ reason: String) -> ScriptedCoordinator.Answer {
     .json(["volume": ["failure": .string(reason)]] as [String: JSONValue])

@@ -20,6 +20,17 @@ struct FleetCommandTests {
         """)
   }
 
+  @Test func theListSaysWhyANodeIsDisabled() async throws {
+    var members = Self.node.object
+    members["enabled"] = false
+    members["disabled_reason"] = "new disks"
+    let disabled = JSONValue.object(members)
+    let (listed, _) = try await run(
+      "node", "list", against: ["GET /pumice/v1/nodes": [.json(["nodes": [disabled]] as [String: JSONValue])]])
+    #expect(listed.output.contains("ENABLED        ZONE"))
+    #expect(listed.output.contains("no: new disks  nova"))
+  }
+
   @Test func aNodeIsDisabledWithItsReasonAndEnabled() async throws {
     let script: [String: [ScriptedCoordinator.Answer]] = [
       "PUT /pumice/v1/nodes/n1": [.json(["node": Self.node] as [String: JSONValue])],
@@ -153,6 +164,32 @@ struct FleetCommandTests {
         a1          i1        c1    attached  vdb     none          -
 
         2026-01-01T00:00:00Z  It failed once.
+        """)
+  }
+
+  @Test func explainTellsTheReasonOfAFailureOnce() async throws {
+    let explanation: JSONValue = [
+      "volume": ["failure": "No pool for 10 GiB."], "last_error": "No pool for 10 GiB.",
+      "messages": [
+        ["created_at": "2026-01-01T00:00:00Z", "text": "It failed before."],
+        ["created_at": "2026-01-02T00:00:00Z", "text": "No pool for 10 GiB."],
+      ],
+    ]
+    let (told, _) = try await run(
+      "explain", Fixture.volumeID,
+      against: [Fixture.show: [Fixture.one(Fixture.volume("error"))], Fixture.explain: [.json(explanation)]])
+    #expect(
+      told.output == """
+        volume        db (\(Fixture.volumeID))
+        status        error
+        size          10 GiB
+        pool          -
+        pending work  none
+        last error    -
+        failure       No pool for 10 GiB.
+        failed at     2026-01-02T00:00:00Z
+
+        2026-01-01T00:00:00Z  It failed before.
         """)
   }
 }

@@ -109,11 +109,20 @@ struct CommandRun: Sendable {
   }
 }
 
-/// Runs one command line against a coordinator that answers as scripted.
+extension CommandRun {
+  /// Runs one command line against a coordinator that answers as scripted.
+  static func scripted(
+    _ arguments: [String], against script: [String: [ScriptedCoordinator.Answer]]
+  ) async throws -> (CommandRun, [ScriptedCoordinator.Call]) {
+    let coordinator = ScriptedCoordinator(script)
+    let run = try await coordinator.serve { url in await pumice(arguments, url: url) }
+    return (run, coordinator.calls)
+  }
+}
+
+/// The same, with the command line's words one by one.
 func run(
   _ arguments: String..., against script: [String: [ScriptedCoordinator.Answer]]
 ) async throws -> (CommandRun, [ScriptedCoordinator.Call]) {
-  let coordinator = ScriptedCoordinator(script)
-  let run = try await coordinator.serve { url in await CommandRun.pumice(arguments, url: url) }
-  return (run, coordinator.calls)
+  try await CommandRun.scripted(arguments, against: script)
 }

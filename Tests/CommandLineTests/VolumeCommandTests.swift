@@ -113,7 +113,14 @@ struct VolumeCommandTests {
   @Test func anEmptyListIsEmptyOutput() async throws {
     let script = ["GET \(Fixture.detail)": [Fixture.many()]]
     let (table, _) = try await run("volume", "list", against: script)
-    #expect(table.status == .ok && table.output.isEmpty && table.errors == "No volumes.")
+    #expect(table.status == .ok && table.output.isEmpty && table.errors.hasPrefix("No volumes in project p"))
+    #expect(table.errors.contains("--all-projects"))
+    let (everywhere, _) = try await run(
+      "volume", "list", "--all-projects", against: ["GET \(Fixture.detail)?all_tenants=1": [Fixture.many()]])
+    #expect(everywhere.errors == "No volumes in any project.")
+    let (filtered, _) = try await run(
+      "volume", "list", "--status", "error", against: ["GET \(Fixture.detail)?status=error": [Fixture.many()]])
+    #expect(filtered.errors.hasPrefix("No such volumes in project p"))
     let (json, _) = try await run("volume", "list", "--json", against: script)
     #expect(JSONValue(parsing: json.output) == [])
   }
@@ -174,6 +181,17 @@ struct VolumeCommandTests {
       ])
     #expect(run.status == .ok)
     #expect(run.output == "Volume db is gone.")
+  }
+
+  @Test func deleteTakesTheSnapshotsAlongOnlyWhenTold() async throws {
+    let (run, calls) = try await run(
+      "volume", "delete", Fixture.volumeID, "--cascade", "--quiet",
+      against: [
+        Fixture.show: [Fixture.one(Fixture.volume("available"))],
+        "DELETE /v3/p/volumes/\(Fixture.volumeID)?cascade=true": [.init(status: 202, body: "")],
+      ])
+    #expect(run.status == .ok && run.output == Fixture.volumeID)
+    #expect(calls.count == 2)
   }
 
   @Test func ofSeveralEachIsTriedAndTheFirstFailureDecides() async throws {

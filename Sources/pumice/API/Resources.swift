@@ -10,16 +10,50 @@ extension NamedResource {
   var name: String { json["name"].text }
 }
 
-/// A volume as the Block Storage API shows it.
-struct VolumeResource: NamedResource {
-  let json: JSONValue
+/// What a project has several of, under ids and names, in a collection of the Block Storage API.
+protocol ProjectResource: NamedResource {
+  /// One of them in a sentence, and the member of an answer that has one.
+  static var kind: String { get }
+  /// The collection's name in paths and answers.
+  static var collection: String { get }
+  /// The command that says what holds one of them up.
+  static var explainer: String { get }
 
+  init(json: JSONValue)
+}
+
+extension ProjectResource {
   var status: String { json["status"].text }
   /// In GiB.
   var size: Int? { json["size"].int }
-  var attachments: [JSONValue] { json["attachments"].array }
   /// How messages call it.
   var label: String { name.isEmpty ? id : name }
+  /// How sentences about it begin, such as `Volume db`.
+  var title: String { Self.kind.prefix(1).uppercased() + Self.kind.dropFirst() + " " + label }
+}
+
+/// A volume as the Block Storage API shows it.
+struct VolumeResource: ProjectResource {
+  static let kind = "volume"
+  static let collection = "volumes"
+  static let explainer = "pumice explain"
+
+  let json: JSONValue
+
+  var attachments: [JSONValue] { json["attachments"].array }
+}
+
+/// A snapshot as the Block Storage API shows it.
+struct SnapshotResource: ProjectResource {
+  static let kind = "snapshot"
+  static let collection = "snapshots"
+  static let explainer = "pumice snapshot explain"
+
+  let json: JSONValue
+
+  /// The id of the volume that it is of.
+  var volume: String { json["volume_id"].text }
+  var createdAt: String { json["created_at"].text }
 }
 
 /// A libvirt domain as the Compute API shows it.

@@ -52,15 +52,12 @@ struct Attach: AsyncParsableCommand {
   private func attach(
     _ volume: VolumeResource, to instance: InstanceResource, _ client: CoordinatorClient
   ) async throws -> VolumeResource {
-    try await waiting.until("Volume \(volume.label)") {
-      guard let now = try await client.volume(id: volume.id) else {
-        throw CommandFailure(.notFound, "Volume \(volume.label) was deleted while it was being attached.")
-      }
+    try await waiting.follow(volume, whileItIsBeing: "attached", client) { now in
       switch now.status {
       case "in-use" where now.attachments.contains { $0["server_id"].text == instance.id }: return .done(now)
       // The reservation was taken back: the attach failed, and all that was done for it is undone.
       case "available", "error_attaching", "error":
-        throw await client.failure("Volume \(volume.label) could not be attached to \(instance.name)", of: now.id)
+        throw await client.failure("Volume \(volume.label) could not be attached to \(instance.name)", of: now)
       default: return .going(now.status)
       }
     }

@@ -31,10 +31,7 @@ struct Detach: AsyncParsableCommand {
       output.confirm("Volume \(volume.label) is being detached from \(server).", id: volume.id)
       return
     }
-    let detached = try await waiting.until("Volume \(volume.label)") { () -> WaitOptions.Outcome<VolumeResource> in
-      guard let now = try await client.volume(id: volume.id) else {
-        throw CommandFailure(.notFound, "Volume \(volume.label) was deleted while it was being detached.")
-      }
+    let detached = try await waiting.follow(volume, whileItIsBeing: "detached", client) { now in
       let isHeld = now.attachments.contains { $0["server_id"].text == server }
       return isHeld || now.status == "detaching" ? .going(now.status) : .done(now)
     }

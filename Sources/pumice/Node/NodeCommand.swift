@@ -37,6 +37,12 @@ extension NodeResource {
     ]
   }
 
+  /// Whether it gets new volumes, and if not, why.
+  var enabled: String {
+    let text = json["enabled"].text
+    return json["enabled"].bool == false ? json["disabled_reason"].string.map { "\(text): \($0)" } ?? text : text
+  }
+
   private static func pool(_ pool: JSONValue) -> String {
     if let name = pool["name"].string { return name }
     guard let backend = pool["backend"].string, let name = pool["pool"].string else { return pool.text }

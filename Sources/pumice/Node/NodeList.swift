@@ -5,7 +5,7 @@ struct NodeList: AsyncParsableCommand {
     commandName: "list", abstract: "List the nodes with their state.",
     discussion: """
       A node is down when it has not reported for service_down_time (60 s). A disabled node gets no new volumes; what it \
-      has keeps being served.
+      has keeps being served; why it is disabled stands beside ENABLED.
       """)
 
   @OptionGroup var output: OutputOptions
@@ -21,7 +21,7 @@ struct NodeList: AsyncParsableCommand {
       ]
     ) { node in
       [
-        node.name, node.state, node.json["enabled"].text, node.json["availability_zone"].text,
+        node.name, node.state, node.enabled, node.json["availability_zone"].text,
         "\(node.json["pools"].array.count)", node.json["instances_count"].text, node.json["last_report"].text,
         node.json["address"].text,
       ]

@@ -25,8 +25,8 @@ struct WaitOptions: ParsableArguments {
   ///
   /// A coordinator that is away for a while does not end the wait: it may just be restarting.
   /// - Throws: what `look` throws otherwise, and `timeout` with the last state.
-  func until<Value: Sendable>(
-    _ subject: String, _ look: () async throws -> Outcome<Value>
+  func until<Resource: ProjectResource, Value: Sendable>(
+    _ subject: Resource, _ look: () async throws -> Outcome<Value>
   ) async throws -> Value {
     let clock = ContinuousClock()
     let start = clock.now
@@ -45,12 +45,48 @@ struct WaitOptions: ParsableArguments {
       let passed = clock.now - start
       guard passed < .seconds(timeout) else {
         throw CommandFailure(
-          .timeout, "\(subject) is not done after \(timeout) seconds: \(state).",
-          advice: "It goes on by itself; pumice explain says what holds it up.")
+          .timeout, "\(subject.title) is not done after \(timeout) seconds: \(state).",
+          advice: "It goes on by itself; \(Resource.explainer) says what holds it up.")
       }
-      Console.current.showProgress(Table.printable("\(subject): \(state) (\(passed.components.seconds) s)"))
+      Console.current.showProgress(Table.printable("\(subject.title): \(state) (\(passed.components.seconds) s)"))
       try await Task.sleep(for: min(pause, .seconds(timeout) - passed))
       pause = min(pause * 3 / 2, .seconds(2))
+    }
+  }
+
+  /// Looks at `resource` until `judge` finds it done. It must not vanish meanwhile.
+  func follow<Resource: ProjectResource>(
+    _ resource: Resource, whileItIsBeing participle: String, _ client: CoordinatorClient,
+    _ judge: (Resource) async throws -> Outcome<Resource>
+  ) async throws -> Resource {
+    try await until(resource) {
+      guard let now: Resource = try await client.resource(id: resource.id) else {
+        throw CommandFailure(.notFound, "\(resource.title) was deleted while it was being \(participle).")
+      }
+      return try await judge(now)
+    }
+  }
+
+  /// Waits until what was just asked for is there.
+  func untilMade<Resource: ProjectResource>(
+    _ resource: Resource, _ participle: String, _ client: CoordinatorClient
+  ) async throws -> Resource {
+    try await follow(resource, whileItIsBeing: participle, client) { now in
+      switch now.status {
+      case "creating", "deleting": return .going(await client.state(of: now))
+      case "error": throw await client.failure("\(now.title) (\(now.id)) could not be \(participle)", of: now)
+      default: return .done(now)
+      }
+    }
+  }
+
+  func untilGone<Resource: ProjectResource>(_ resource: Resource, _ client: CoordinatorClient) async throws {
+    try await until(resource) {
+      guard let now: Resource = try await client.resource(id: resource.id) else { return .done(()) }
+      if now.status == "error_deleting" {
+        throw await client.failure("\(now.title) could not be deleted", of: now)
+      }
+      return .going(now.status)
     }
   }
 }

@@ -27,6 +27,8 @@ struct TypeCreate: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
   @OptionGroup var connection: ConnectionOptions
 
+  func validate() throws { try NoteOptions.checkName(name) }
+
   func run() async throws {
     var body: [String: JSONValue] = ["name": .string(name), "os-volume-type-access:is_public": .bool(!isPrivate)]
     body["description"] = description.map(JSONValue.string)

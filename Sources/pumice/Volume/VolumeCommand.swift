@@ -2,8 +2,8 @@ import ArgumentParser
 
 struct VolumeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "volume", abstract: "Create, list, show, extend and delete volumes.",
+    commandName: "volume", abstract: "Create, list, show, extend, revert and delete volumes.",
     subcommands: [
-      VolumeCreate.self, VolumeList.self, VolumeShow.self, VolumeExtend.self, VolumeDelete.self,
+      VolumeCreate.self, VolumeList.self, VolumeShow.self, VolumeExtend.self, VolumeRevert.self, VolumeDelete.self,
     ])
 }

@@ -33,12 +33,9 @@ struct VolumeExtend: AsyncParsableCommand {
       output.confirm("Volume \(volume.label) is growing to \(size) GiB.", id: volume.id)
       return
     }
-    let grown = try await waiting.until("Volume \(volume.label)") {
-      guard let now = try await client.volume(id: volume.id) else {
-        throw CommandFailure(.notFound, "Volume \(volume.label) was deleted while it was growing.")
-      }
+    let grown = try await waiting.follow(volume, whileItIsBeing: "extended", client) { now in
       if now.status == "error_extending" {
-        throw await client.failure("Volume \(volume.label) could not be extended", of: now.id)
+        throw await client.failure("\(now.title) could not be extended", of: now)
       }
       if now.status != "extending", let present = now.size, present >= size { return .done(now) }
       return .going(now.status)
