@@ -45,9 +45,11 @@ public actor Daemon {
   }
 
   /// `kill -9`. Returns when it is gone.
-  public func kill9() async throws {
+  ///
+  /// - Parameter child: What to kill instead of a process that ends with this child of its.
+  public func kill9(_ child: pid_t? = nil) async throws {
     guard let process else { return }
-    process.signal(SIGKILL)
+    if let child { kill(child, SIGKILL) } else { process.signal(SIGKILL) }
     try await process.wait(within: .seconds(20))
   }
 
