@@ -37,7 +37,7 @@ struct VolumeCommandTests {
       ])
     #expect(run.status == .ok)
     #expect(run.output == Fixture.volumeID)
-    #expect(run.progress.first == "Volume db: creating (0 s)")
+    #expect(run.progress.first?.hasPrefix("Volume db: creating (") == true)
   }
 
   @Test func createThatFailsSaysWhy() async throws {

@@ -19,7 +19,7 @@ import Testing
     let clock = ContinuousClock.now
     world.run(for: .seconds(7200))
     #expect(box.value.withLock { $0 } == start + .seconds(3600))
-    #expect(ContinuousClock.now - clock < .seconds(5))
+    #expect(ContinuousClock.now - clock < .seconds(60))
   }
 
   @Test func theSameSeedGivesTheSameRun() async throws {

@@ -23,6 +23,7 @@ package struct ISCSISession: ~Copyable {
   /// Where libiscsi's callback writes how the login ended. It may come again later, so this lives as long as the context.
   private let outcome: UnsafeMutablePointer<LoginOutcome>
   private let address: Address
+  private let commands: ISCSICommands
   /// Whether libiscsi and the target no longer agree on what is under way, so that only hanging up is left.
   private var isHijacked = false
 
@@ -56,31 +57,31 @@ package struct ISCSISession: ~Copyable {
     self.context = context
     self.outcome = outcome
     self.address = address
+    commands = ISCSICommands(context, deadline: deadline)
   }
 
   deinit {
-    if !isHijacked, iscsi_is_logged_in(context) != 0 { iscsi_logout_sync(context) }
-    iscsi_destroy_context(context)
+    if !isHijacked, iscsi_is_logged_in(context) != 0 { commands.logOut() }
+    commands.destroyContext()
     outcome.deinitialize(count: 1).deallocate()
   }
 
   /// Logs out now.
   package consuming func letGo() {}
 
-  /// The size of the disk. The first command after a login may meet a unit attention, which is passed over.
+  /// The size of the disk.
   package func capacity() throws(StorageError) -> ByteCount {
-    let attempt = "Reading the capacity of \(address.iqn) LUN \(address.lun)"
-    for _ in 0..<3 {
-      guard let task = iscsi_readcapacity16_sync(context, Int32(address.lun)) else { throw commandError(attempt) }
-      defer { scsi_free_scsi_task(task) }
-      if task.pointee.status == Int32(SCSI_STATUS_CHECK_CONDITION.rawValue) { continue }
-      guard task.pointee.status == Int32(SCSI_STATUS_GOOD.rawValue), let raw = scsi_datain_unmarshall(task) else {
-        throw commandError(attempt)
+    let lun = Int32(address.lun)
+    let size = commands.read { context, _, ended, command in
+      iscsi_readcapacity16_task(context, lun, ended, command)
+    } _: { task in
+      scsi_datain_unmarshall(task).map { raw in
+        let answer = raw.assumingMemoryBound(to: scsi_readcapacity16.self).pointee
+        return ByteCount(Int64(answer.returned_lba + 1) * Int64(answer.block_length))
       }
-      let answer = raw.assumingMemoryBound(to: scsi_readcapacity16.self).pointee
-      return ByteCount(Int64(answer.returned_lba + 1) * Int64(answer.block_length))
     }
-    throw commandError(attempt)
+    guard let size else { throw commandError("Reading the capacity of \(address.iqn) LUN \(address.lun)") }
+    return size
   }
 
   /// The unit serial number (INQUIRY page 0x80), without padding.
@@ -106,24 +107,23 @@ package struct ISCSISession: ~Copyable {
 
   /// Whether the unit answers.
   package func isReady() -> Bool {
-    for _ in 0..<3 {
-      guard let task = iscsi_testunitready_sync(context, Int32(address.lun)) else { return false }
-      defer { scsi_free_scsi_task(task) }
-      if task.pointee.status == Int32(SCSI_STATUS_GOOD.rawValue) { return true }
-    }
-    return false
+    let lun = Int32(address.lun)
+    return commands.read { context, _, ended, command in
+      iscsi_testunitready_task(context, lun, ended, command)
+    } _: { _ in
+      true
+    } ?? false
   }
 
   /// Writes one block of 512 bytes; for tests of what an initiator may do.
   package func write(_ block: [UInt8], at index: UInt32) throws(StorageError) {
-    let attempt = "Writing to \(address.iqn) LUN \(address.lun)"
-    var block = block
-    let task = block.withUnsafeMutableBufferPointer {
-      iscsi_write10_sync(context, Int32(address.lun), index, $0.baseAddress, UInt32($0.count), 512, 0, 0, 0, 0, 0)
+    let lun = Int32(address.lun)
+    let isWritten = commands.read(sending: block) { context, data, ended, command in
+      iscsi_write10_task(context, lun, index, data, UInt32(block.count), 512, 0, 0, 0, 0, 0, ended, command)
+    } _: { _ in
+      true
     }
-    guard let task else { throw commandError(attempt) }
-    defer { scsi_free_scsi_task(task) }
-    guard task.pointee.status == Int32(SCSI_STATUS_GOOD.rawValue) else { throw commandError(attempt) }
+    guard isWritten == true else { throw commandError("Writing to \(address.iqn) LUN \(address.lun)") }
   }
 
   /// Makes the target hold back every later command to the unit until this session goes.
@@ -170,21 +170,16 @@ package struct ISCSISession: ~Copyable {
   }
 
   private func page(_ code: Int32) throws(StorageError) -> [UInt8] {
-    let attempt = "Reading the identity of \(address.iqn) LUN \(address.lun)"
-    for _ in 0..<3 {
-      guard let task = iscsi_inquiry_sync(context, Int32(address.lun), 1, code, 255) else {
-        throw commandError(attempt)
-      }
-      defer { scsi_free_scsi_task(task) }
-      if task.pointee.status == Int32(SCSI_STATUS_CHECK_CONDITION.rawValue) { continue }
-      guard task.pointee.status == Int32(SCSI_STATUS_GOOD.rawValue), let data = task.pointee.datain.data else {
-        throw commandError(attempt)
-      }
-      let bytes = Array(UnsafeBufferPointer(start: data, count: Int(task.pointee.datain.size)))
-      guard bytes.count >= 4 else { throw commandError(attempt) }
-      return Array(bytes.prefix(4 + Int(bytes[2]) << 8 + Int(bytes[3])))
+    let lun = Int32(address.lun)
+    let page = commands.read { context, _, ended, command in
+      iscsi_inquiry_task(context, lun, 1, code, 255, ended, command)
+    } _: { task in
+      task.pointee.datain.data.map { Array(UnsafeBufferPointer(start: $0, count: Int(task.pointee.datain.size))) }
     }
-    throw commandError(attempt)
+    guard let page, page.count >= 4 else {
+      throw commandError("Reading the identity of \(address.iqn) LUN \(address.lun)")
+    }
+    return Array(page.prefix(4 + Int(page[2]) << 8 + Int(page[3])))
   }
 
   private func commandError(_ attempt: String) -> StorageError {
