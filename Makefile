@@ -33,9 +33,10 @@ build: setup
 demo: build
 	@.build/debug/pumice-demo
 
-# Other suites first: the end-to-end suite wants the machine for itself.
+# One after the other: simulations keep all threads busy, and the end-to-end suite wants the machine for itself.
 test: build
-	swift test --skip-build --skip EndToEndTests
+	swift test --skip-build --skip 'SimulationTests|EndToEndTests'
+	swift test --skip-build --filter SimulationTests
 	swift test --skip-build --filter EndToEndTests
 
 bench: setup
