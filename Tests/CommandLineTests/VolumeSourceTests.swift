@@ -50,7 +50,7 @@ struct VolumeSourceTests {
         Fixture.explain: [.json(["progress": .number(0.25)] as [String: JSONValue])],
       ])
     #expect(run.status == .ok)
-    #expect(run.progress.first == "Volume db: creating, 25 % (0 s)")
+    #expect(run.progress.first?.hasPrefix("Volume db: creating, 25 % (") == true)
   }
 
   @Test func revertTakesTheLatestSnapshotThatIsThere() async throws {

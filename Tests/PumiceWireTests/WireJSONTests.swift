@@ -37,7 +37,8 @@ import Testing
 
   @Test func anElementIsNamedWithItsIndex() {
     #expect(
-      decode(Inventory.self, #"{"volumes": [], "snapshots": [], "exports": [{"attachment": "x"}], "connections": []}"#)?.field
+      decode(Inventory.self, #"{"volumes": [], "snapshots": [], "exports": [{"attachment": "x"}], "connections": []}"#)?
+        .field
         == "exports[0].attachment")
   }
 
