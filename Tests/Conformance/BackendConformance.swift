@@ -5,30 +5,42 @@ import Testing
 
 /// Holds a backend to what `VolumeBackend` promises. The backend must be empty before, and is afterwards.
 public struct BackendConformance: Sendable {
+  /// What a crash leaves behind that was in the middle of making it.
+  public enum Leaving: Sendable {
+    case volume(VolumeID)
+    case copy(VolumeID, of: VolumeSource)
+    case snapshot(SnapshotID, of: VolumeID)
+    case revert(VolumeID, to: SnapshotID)
+  }
+
   /// What the suite must be told, or can only do through the driver's own back door.
   public struct Hooks: Sendable {
     /// Opens the same storage once more, as an agent does that has crashed.
     public var restart: @Sendable () async throws -> any VolumeBackend
-    /// Leaves behind what a crash in the middle of making this volume would.
-    public var plantLeaving: @Sendable (VolumeID) async throws -> Void
-    /// Names of everything on the storage that belongs to this volume, leavings included.
-    public var traces: @Sendable (VolumeID) async throws -> [String]
-    /// Whether every byte of the volume reads as zero.
-    public var isZero: @Sendable (StoredVolume) async throws -> Bool
+    /// Leaves behind what a crash in the middle would. Volumes and snapshots that it names as sources exist.
+    public var plant: @Sendable (Leaving) async throws -> Void
+    /// Names of everything on the storage that belongs to the volume or snapshot with this id, leavings included.
+    public var traces: @Sendable (_ id: String) async throws -> [String]
     /// A size that can't fit; `nil` where there is none.
     public var excessiveSize: ByteCount?
+    /// Overwrites the whole volume, durably, with what `content` reads as this stamp. The volume is active.
+    public var write: @Sendable (_ stamp: Int, StoredVolume) async throws -> Void
+    /// Reads the whole volume as it is on the storage. Throws when it is no stamped content. The volume is active.
+    public var content: @Sendable (StoredVolume) async throws -> StampedContent
 
     public init(
       restart: @escaping @Sendable () async throws -> any VolumeBackend,
-      plantLeaving: @escaping @Sendable (VolumeID) async throws -> Void,
-      traces: @escaping @Sendable (VolumeID) async throws -> [String],
-      isZero: @escaping @Sendable (StoredVolume) async throws -> Bool, excessiveSize: ByteCount?
+      plant: @escaping @Sendable (Leaving) async throws -> Void,
+      traces: @escaping @Sendable (_ id: String) async throws -> [String], excessiveSize: ByteCount?,
+      write: @escaping @Sendable (_ stamp: Int, StoredVolume) async throws -> Void = StampedContent.write,
+      content: @escaping @Sendable (StoredVolume) async throws -> StampedContent = StampedContent.read
     ) {
       self.restart = restart
-      self.plantLeaving = plantLeaving
+      self.plant = plant
       self.traces = traces
-      self.isZero = isZero
       self.excessiveSize = excessiveSize
+      self.write = write
+      self.content = content
     }
   }
 
@@ -54,6 +66,16 @@ public struct BackendConformance: Sendable {
     #expect(left.isEmpty, "the suite left volumes behind")
   }
 
+  public func checkSnapshots() async throws {
+    try await checkThatSnapshotsHold()
+    try await checkThatCopiesAreVolumes()
+    try await checkThatRevertsAreWhole()
+    try await worksOnTheSnapshotsOfManyVolumesAtOnce()
+    let (volumes, snapshots) = (try await backend.volumes(), try await backend.snapshots())
+    #expect(volumes.isEmpty, "the suite left volumes behind")
+    #expect(snapshots.isEmpty, "the suite left snapshots behind")
+  }
+
   private func reportsItsPools() async throws {
     let reports = await backend.pools()
     let report = try #require(reports.first { $0.pool == pool })
@@ -76,8 +98,8 @@ public struct BackendConformance: Sendable {
     #expect(made.size == .mebibytes(8))
     #expect(made.revision == request.revision)
     #expect(made.description == request.description)
-    let isZero = try await hooks.isZero(made)
-    #expect(isZero)
+    let content = try await content(of: made)
+    #expect(content == .zeros)
 
     let repeated = try await backend.ensured(id, request)
     let found = try await backend.volume(id)
@@ -99,8 +121,8 @@ public struct BackendConformance: Sendable {
     #expect(grown.size == .mebibytes(24))
     #expect(grown.revision == 2)
     #expect(grown.description.name == "renamed")
-    let isZero = try await hooks.isZero(grown)
-    #expect(isZero)
+    let content = try await content(of: grown)
+    #expect(content == .zeros)
 
     larger.size = .mebibytes(4)
     larger.revision = 3
@@ -120,15 +142,15 @@ public struct BackendConformance: Sendable {
     for _ in 0..<2 {
       try await backend.erase(id, pool: pool)
       let gone = try await backend.volume(id)
-      let traces = try await hooks.traces(id)
+      let traces = try await traces(of: id)
       let left = try await backend.volumes()
       #expect(gone == nil)
       #expect(traces.isEmpty)
       #expect(left == [bystander])
     }
     let again = try await backend.ensured(id, request(.mebibytes(2), revision: 9))
-    let isZero = try await hooks.isZero(again)
-    #expect(isZero)
+    let content = try await content(of: again)
+    #expect(content == .zeros)
     try await backend.erase(id, pool: pool)
     try await backend.erase(other, pool: pool)
   }
@@ -143,7 +165,7 @@ public struct BackendConformance: Sendable {
     }
     if let size = hooks.excessiveSize {
       await expect(.noSpace) { () throws(StorageError) in _ = try await backend.ensured(id, request(size)) }
-      let refused = try await hooks.traces(id)
+      let refused = try await traces(of: id)
       #expect(refused.isEmpty, "a refused volume must leave nothing")
 
       let small = try await backend.ensured(id, request(.mebibytes(1)))
@@ -154,15 +176,15 @@ public struct BackendConformance: Sendable {
       #expect(kept?.size == small.size, "a refused growth must leave the old size")
       try await backend.erase(id, pool: pool)
     }
-    let traces = try await hooks.traces(id)
+    let traces = try await traces(of: id)
     #expect(traces.isEmpty)
   }
 
   private func healsLeavings() async throws {
     let ids = (0..<3).map { _ in VolumeID.random() }
     for id in ids {
-      try await hooks.plantLeaving(id)
-      let traces = try await hooks.traces(id)
+      try await hooks.plant(.volume(id))
+      let traces = try await traces(of: id)
       #expect(!traces.isEmpty)
       let found = try await backend.volume(id)
       #expect(found == nil, "a half-made volume must not be seen as one")
@@ -171,13 +193,13 @@ public struct BackendConformance: Sendable {
     #expect(listed.isEmpty)
 
     let whole = try await backend.ensured(ids[0], request(.mebibytes(1)))
-    let isZero = try await hooks.isZero(whole)
-    #expect(isZero)
+    let content = try await content(of: whole)
+    #expect(content == .zeros)
     try await backend.erase(ids[0], pool: pool)
     try await backend.erase(ids[1], pool: pool)
     _ = try await hooks.restart()
     for id in ids {
-      let traces = try await hooks.traces(id)
+      let traces = try await traces(of: id)
       #expect(traces.isEmpty, "leavings of \(id) are still there")
     }
   }
@@ -204,12 +226,31 @@ public struct BackendConformance: Sendable {
     }
   }
 
-  private func request(
-    _ size: ByteCount, revision: Revision = 1, name: String = "a volume", metadata: [String: String] = [:]
+  func request(
+    _ size: ByteCount, revision: Revision = 1, name: String = "a volume", metadata: [String: String] = [:],
+    source: VolumeSource? = nil
   ) -> VolumeRequest {
     VolumeRequest(
-      revision: revision, backend: backend.name, pool: pool, size: size,
+      revision: revision, backend: backend.name, pool: pool, size: size, source: source,
       description: VolumeDescription(name: name, project: "project", type: "__DEFAULT__", metadata: metadata))
+  }
+
+  func traces<Kind>(of id: Identifier<Kind>) async throws -> [String] { try await hooks.traces("\(id)").sorted() }
+
+  func content(of volume: StoredVolume) async throws -> StampedContent {
+    try await whileActive(volume) { try await hooks.content(volume) }
+  }
+
+  func write(_ stamp: Int, to volume: StoredVolume) async throws {
+    try await whileActive(volume) { try await hooks.write(stamp, volume) }
+  }
+
+  private func whileActive<Value>(_ volume: StoredVolume, _ body: () async throws -> Value) async throws -> Value {
+    guard let backend = backend as? any ActivatingBackend else { return try await body() }
+    try await backend.activate(volume.id, pool: volume.pool)
+    let value = try await body()
+    try await backend.deactivate(volume.id, pool: volume.pool)
+    return value
   }
 }
 

@@ -31,7 +31,8 @@ public protocol VolumeBackend: Sendable {
   /// When it is done, the volume is there, durable, and at least this large. A new one holds its source's content and then
   /// zeros; an existing one grows, with zeros, or stays.
   ///
-  /// Remembers `revision` and `description` beside the bytes. Throws `noSpace`, `notFound` for an unknown pool or source.
+  /// Remembers `revision` and `description` beside the bytes. Throws `noSpace`, `notFound` for an unknown pool or source,
+  /// `invalid` for a new volume that is smaller than its source.
   func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume>
 
   /// When it is complete, neither the volume nor its bytes nor anything half-made of it is there. Already when it answers
@@ -54,9 +55,10 @@ public protocol VolumeBackend: Sendable {
   /// from it stay as they are. Content when it is not there.
   func removeSnapshot(_ id: SnapshotID, of volume: VolumeID, pool: String) async throws(StorageError) -> Progress
 
-  /// When it is done, the volume has the snapshot's content, durable, and remembers the request's revision; the snapshot
-  /// is still there. It is all or nothing, whenever it is cut off. When the volume remembers this revision already,
-  /// nothing is changed. Nobody has the volume open. Throws `notFound` without volume or snapshot.
+  /// When it is done, the volume has the snapshot's content, durable, with zeros behind it where it has grown since, and
+  /// remembers the request's revision; the snapshot is still there, and so are the others, older or newer. It is all or
+  /// nothing, whenever it is cut off. When the volume has been reverted under this revision already, nothing is changed.
+  /// Nobody has the volume open. Throws `notFound` without volume or snapshot.
   func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume>
 }
 

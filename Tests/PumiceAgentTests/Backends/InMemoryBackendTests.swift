@@ -6,20 +6,40 @@ import Testing
 @testable import PumiceAgent
 
 struct InMemoryBackendTests {
-  @Test(arguments: [true, false])
-  func keepsThePromisesOfABackend(_ isThin: Bool) async throws {
+  @Test(arguments: [(true, 1), (true, 4), (false, 1), (false, 3)])
+  func keepsThePromisesOfABackend(_ isThin: Bool, slices: Int) async throws {
     let disk = InMemoryDisk(pools: ["fast": .gibibytes(1), "slow": .gibibytes(2)])
-    let crashing = InMemoryBackend(name: "memory", disk: disk, isThin: isThin) { step throws(StorageError) in
-      if step == "ensure.begun" { throw StorageError(.failed, "crash") }
+    @Sendable func open() -> InMemoryBackend {
+      InMemoryBackend(name: "memory", disk: disk, isThin: isThin, slices: slices)
+    }
+    let crashing = InMemoryBackend(name: "memory", disk: disk, isThin: isThin, slices: slices) {
+      step throws(StorageError) in
+      if step.hasSuffix(".begun") { throw StorageError(.failed, "A crash.") }
     }
     let hooks = BackendConformance.Hooks(
-      restart: { InMemoryBackend(name: "memory", disk: disk, isThin: isThin) },
-      plantLeaving: { id in _ = try? await crashing.ensured(id, Self.request(.mebibytes(1))) },
-      traces: { id in disk.contents.filter { $0 == id }.map { "\($0)" } }, isZero: { _ in true },
-      excessiveSize: isThin ? nil : .gibibytes(3))
-    let backend = InMemoryBackend(name: "memory", disk: disk, isThin: isThin)
-    try await BackendConformance(backend, pool: "fast", hooks: hooks).check()
-    let free = await backend.pools().map(\.free)
+      restart: { open() },
+      plant: { leaving in
+        switch leaving {
+        case .volume(let id): _ = try? await crashing.ensured(id, Self.request(.mebibytes(1)))
+        case .copy(let id, let source): _ = try? await crashing.ensured(id, Self.request(.mebibytes(8), source: source))
+        case .snapshot(let id, let volume): _ = try? await crashing.snapshotted(id, Self.snapshotRequest(of: volume))
+        case .revert(let id, let snapshot):
+          let request = RevertRequest(revision: 2, snapshot: snapshot, backend: "memory", pool: "fast")
+          _ = try? await crashing.reverted(id, request)
+        }
+      },
+      traces: { id in
+        disk.contents.map { "\($0)" }.filter { $0 == id } + disk.snapshotContents.map { "\($0)" }.filter { $0 == id }
+      },
+      excessiveSize: isThin ? nil : .gibibytes(3), write: { stamp, volume in disk.write(stamp, to: volume.id) },
+      content: { volume in
+        let content = try #require(disk.content(of: volume.id))
+        return StampedContent(content.stamp, content.length)
+      })
+    let conformance = BackendConformance(open(), pool: "fast", hooks: hooks)
+    try await conformance.check()
+    try await conformance.checkSnapshots()
+    let free = await open().pools().map(\.free)
     #expect(free == [.gibibytes(1), .gibibytes(2)], "space must come back")
   }
 
@@ -63,9 +83,15 @@ struct InMemoryBackendTests {
     }
   }
 
-  private static func request(_ size: ByteCount) -> VolumeRequest {
+  private static func snapshotRequest(of volume: VolumeID) -> SnapshotRequest {
+    SnapshotRequest(
+      revision: 1, volume: volume, backend: "memory", pool: "fast",
+      description: VolumeDescription(name: "", project: "project", type: "__DEFAULT__"))
+  }
+
+  private static func request(_ size: ByteCount, source: VolumeSource? = nil) -> VolumeRequest {
     VolumeRequest(
-      revision: 1, backend: "memory", pool: "fast", size: size,
+      revision: 1, backend: "memory", pool: "fast", size: size, source: source,
       description: VolumeDescription(name: "", project: "project", type: "__DEFAULT__"))
   }
 }

@@ -7,21 +7,26 @@ public import PumiceWire
 /// exactly.
 public struct InMemoryBackend: VolumeBackend {
   /// Awaited with a name before each step that changes something, and after the last: `ensure`, `ensure.begun`,
-  /// `ensure.done`, `remove`, `remove.begun`, `remove.done`, `volumes`, `volume`. To delay, to fail, to crash.
+  /// `ensure.done`, and likewise for `remove`, `ensureSnapshot`, `removeSnapshot` and `revert`; `volumes`, `volume`,
+  /// `snapshots`. To delay, to fail, to crash.
   public typealias Fault = @Sendable (_ step: String) async throws(StorageError) -> Void
 
   public let name: String
   public let disk: InMemoryDisk
-  private let isThin: Bool
+  let isThin: Bool
   private let reservedPercentage: Int
   private let maxOverSubscriptionRatio: Double
   private let capabilities: [String: [String]]
+  let slices: Int
   private let fault: Fault?
 
   /// Erases what a crash has left on the disk.
+  ///
+  /// - Parameter slices: How many calls it takes to copy, to revert or to wipe; all but the last answer `underway`.
   public init(
     name: String, disk: InMemoryDisk, isThin: Bool = true, reservedPercentage: Int = 0,
-    maxOverSubscriptionRatio: Double = 10, capabilities: [String: [String]] = [:], fault: Fault? = nil
+    maxOverSubscriptionRatio: Double = 10, capabilities: [String: [String]] = [:], slices: Int = 1,
+    fault: Fault? = nil
   ) {
     self.name = name
     self.disk = disk
@@ -35,8 +40,9 @@ public struct InMemoryBackend: VolumeBackend {
       "multiattach": ["False"], "QoS_support": ["False"],
     ]
     self.capabilities = reported.merging(capabilities) { _, configured in configured }
+    self.slices = slices
     self.fault = fault
-    for (id, entry) in disk.entries where !entry.isWhole { disk.erase(id, pool: entry.pool, givesSpace: !isThin) }
+    disk.sweep(givesSpace: !isThin)
   }
 
   public func pools() async -> [PoolReport] {
@@ -66,6 +72,11 @@ public struct InMemoryBackend: VolumeBackend {
     }
     try disk.begin(id, request, takesSpace: !isThin)
     try await reach("ensure.begun")
+    if let source = request.source, disk.entry(id)?.isWhole == false,
+      let progress = disk.advance(.copy(id, source), slices: slices)
+    {
+      return .underway(progress)
+    }
     disk.finish(id, request, takesSpace: !isThin)
     try await reach("ensure.done")
     guard let entry = disk.entry(id), entry.isWhole else {
@@ -77,46 +88,32 @@ public struct InMemoryBackend: VolumeBackend {
   public func remove(_ id: VolumeID, pool: String) async throws(StorageError) -> Progress {
     try await reach("remove")
     try require(pool: pool)
-    disk.unmake(id, pool: pool)
+    guard disk.entry(id)?.pool == pool else { return .complete }
+    try disk.unmake(id, pool: pool)
     try await reach("remove.begun")
+    if let progress = disk.advance(.removal(id), slices: slices) { return progress }
     disk.erase(id, pool: pool, givesSpace: !isThin)
     try await reach("remove.done")
     return .complete
   }
 
-  public func snapshots() async throws(StorageError) -> [StoredSnapshot] { [] }
-
-  public func ensureSnapshot(
-    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
-  ) async throws(StorageError) -> Work<StoredSnapshot> {
-    throw StorageError(.unsupported, "Backend \(name) can't take snapshots yet.")
-  }
-
-  public func removeSnapshot(
-    _ id: SnapshotID, of volume: VolumeID, pool: String
-  ) async throws(StorageError) -> Progress { .complete }
-
-  public func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume> {
-    throw StorageError(.unsupported, "Backend \(name) can't revert volumes yet.")
-  }
-
   /// What `InMemoryExporter` finds behind a path.
   static func path(_ backend: String, _ id: VolumeID) -> String { "memory:\(backend)/volume-\(id)" }
 
-  private func stored(_ id: VolumeID, _ entry: InMemoryDisk.Entry) -> StoredVolume {
+  func stored(_ id: VolumeID, _ entry: InMemoryDisk.Entry) -> StoredVolume {
     StoredVolume(
       id: id, pool: entry.pool, size: entry.size, revision: entry.revision, path: Self.path(name, id),
       description: entry.description)
   }
 
-  private func require(pool: String) throws(StorageError) {
+  func require(pool: String) throws(StorageError) {
     guard disk.pools[pool] != nil else {
       throw StorageError(
         .notFound, "Backend \(name) has no pool \(pool); it has \(disk.pools.keys.sorted().joined(separator: ", ")).")
     }
   }
 
-  private func reach(_ step: String) async throws(StorageError) {
+  func reach(_ step: String) async throws(StorageError) {
     if let fault { try await fault(step) }
   }
 }

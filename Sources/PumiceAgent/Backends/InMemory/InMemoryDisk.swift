@@ -4,6 +4,15 @@ import Synchronization
 
 /// The storage behind an `InMemoryBackend`: what is on it outlives the agent, as a disk outlives a process.
 public final class InMemoryDisk: Sendable {
+  /// Stands for bytes: what was written last, up to `length`, and zeros from there on. A number is enough to tell one
+  /// content from another.
+  public struct Content: Sendable, Hashable {
+    public let stamp: Int
+    public let length: ByteCount
+
+    public static let zeros = Content(stamp: 0, length: .zero)
+  }
+
   struct Entry: Sendable {
     let pool: String
     var size: ByteCount
@@ -11,37 +20,75 @@ public final class InMemoryDisk: Sendable {
     var description: VolumeDescription
     /// A half-made one takes space and is no volume.
     var isWhole: Bool
+    var source: VolumeSource?
+    var content: Content
+    /// The revision of the last revert.
+    var reverted: Revision?
   }
 
-  private struct Content: Sendable {
+  struct SnapshotEntry: Sendable {
+    let volume: VolumeID
+    let pool: String
+    let size: ByteCount
+    let revision: Revision
+    let description: VolumeDescription
+    let content: Content
+    /// A half-made one takes space and is no snapshot.
+    var isWhole: Bool
+  }
+
+  /// Work that takes more than one call.
+  enum LongWork: Hashable {
+    case copy(VolumeID, VolumeSource)
+    case removal(VolumeID)
+    case snapshot(SnapshotID)
+    case snapshotRemoval(SnapshotID)
+    case revert(VolumeID, SnapshotID, Revision)
+  }
+
+  struct State: Sendable {
     var volumes: [VolumeID: Entry] = [:]
-    /// Bytes that are none of ours, and those of thick volumes, by pool.
+    var snapshots: [SnapshotID: SnapshotEntry] = [:]
+    /// Bytes that are none of ours, and those of thick volumes and their snapshots, by pool.
     var used: [String: ByteCount] = [:]
+    /// How many calls about it have been answered.
+    var slices: [LongWork: Int] = [:]
   }
 
   /// The size of each pool.
   public let pools: [String: ByteCount]
-  private let content = Mutex(Content())
+  let state = Mutex(State())
 
   public init(pools: [String: ByteCount]) { self.pools = pools }
 
-  /// Ids of everything that is there, half-made leavings included, in their order.
-  public var contents: [VolumeID] { content.withLock { $0.volumes.keys.sorted() } }
+  /// Ids of every volume that is there, half-made leavings included, in their order.
+  public var contents: [VolumeID] { state.withLock { $0.volumes.keys.sorted() } }
 
   /// Takes space on a pool that is no volume of ours; negative gives it back.
   public func occupy(_ size: ByteCount, of pool: String) {
-    content.withLock { $0.used[pool, default: .zero] += size }
+    state.withLock { $0.used[pool, default: .zero] += size }
   }
+
+  /// Overwrites the whole volume, as a guest does. Nothing happens where there is none.
+  public func write(_ stamp: Int, to id: VolumeID) {
+    state.withLock { state in
+      guard let entry = state.volumes[id], entry.isWhole else { return }
+      state.volumes[id]?.content = Content(stamp: stamp, length: entry.size)
+    }
+  }
+
+  /// What a guest reads; `nil` where there is no such volume.
+  public func content(of id: VolumeID) -> Content? { entry(id).flatMap { $0.isWhole ? $0.content : nil } }
 
   /// What is physically free; `nil` for an unknown pool.
   func free(_ pool: String) -> ByteCount? {
-    pools[pool].map { total in max(.zero, total - content.withLock { $0.used[pool] ?? .zero }) }
+    pools[pool].map { total in max(.zero, total - state.withLock { $0.used[pool] ?? .zero }) }
   }
 
-  func entry(_ id: VolumeID) -> Entry? { content.withLock { $0.volumes[id] } }
+  func entry(_ id: VolumeID) -> Entry? { state.withLock { $0.volumes[id] } }
 
   var entries: [(VolumeID, Entry)] {
-    content.withLock { content in content.volumes.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
+    state.withLock { state in state.volumes.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
   }
 
   /// Every whole volume, in the order of their ids.
@@ -49,53 +96,100 @@ public final class InMemoryDisk: Sendable {
     entries.compactMap { id, entry in entry.isWhole ? (id, entry.pool, entry.size) : nil }
   }
 
-  /// Takes the space for a volume: a new one is there as a leaving, an existing one keeps its size until it is finished.
+  /// Erases everything half-made.
+  func sweep(givesSpace: Bool) {
+    for (id, entry) in entries where !entry.isWhole { erase(id, pool: entry.pool, givesSpace: givesSpace) }
+    for (id, entry) in snapshotEntries where !entry.isWhole { erase(id, pool: entry.pool, givesSpace: givesSpace) }
+    state.withLock { $0.slices = [:] }
+  }
+
+  /// Counts a call about long work that takes `slices` of them; `nil` when this was the last.
+  func advance(_ work: LongWork, slices: Int) -> Progress? {
+    state.withLock { state in
+      let count = (state.slices[work] ?? 0) + 1
+      state.slices[work] = count < slices ? count : nil
+      return count < slices ? Progress(done: Double(count) / Double(slices)) : nil
+    }
+  }
+
+  /// Takes the space for a volume and reads its source: a new one is there as a leaving, an existing one keeps its size
+  /// until it is finished.
   func begin(_ id: VolumeID, _ request: VolumeRequest, takesSpace: Bool) throws(StorageError) {
-    try content.withLock { content throws(StorageError) in
-      let existing = content.volumes[id]
-      if let existing, existing.pool != request.pool {
-        throw StorageError(
-          .conflict, "Volume \(id) lies on pool \(existing.pool), so it can't be made on pool \(request.pool).")
-      }
-      let growth = request.size - (existing?.size ?? .zero)
-      let free = (pools[request.pool] ?? .zero) - (content.used[request.pool] ?? .zero)
-      guard growth <= .zero || (takesSpace ? growth <= free : free > .zero) else {
-        throw StorageError(
-          .noSpace, "Pool \(request.pool) has \(max(.zero, free)) free, not enough for \(growth) more of volume \(id).")
-      }
-      if existing == nil {
-        content.volumes[id] = Entry(
+    try state.withLock { state throws(StorageError) in
+      guard var entry = state.volumes[id] else {
+        let content = try state.content(for: id, request)
+        try require(request.size, for: "volume \(id)", of: request.pool, state, takesSpace: takesSpace)
+        if takesSpace { state.used[request.pool, default: .zero] += request.size }
+        state.volumes[id] = Entry(
           pool: request.pool, size: request.size, revision: request.revision, description: request.description,
-          isWhole: false)
-        if takesSpace { content.used[request.pool, default: .zero] += request.size }
+          isWhole: false, source: request.source, content: content)
+        return
       }
+      guard entry.pool == request.pool else {
+        throw StorageError(
+          .conflict, "Volume \(id) lies on pool \(entry.pool), so it can't be made on pool \(request.pool).")
+      }
+      if !entry.isWhole, entry.source != request.source {
+        entry.content = try state.content(for: id, request)
+        entry.source = request.source
+        state.volumes[id] = entry
+      }
+      try require(
+        request.size - entry.size, for: "volume \(id)", of: request.pool, state, takesSpace: takesSpace)
     }
   }
 
   /// Makes the volume whole, as large as asked for, with the request's description.
   func finish(_ id: VolumeID, _ request: VolumeRequest, takesSpace: Bool) {
-    content.withLock { content in
-      guard var entry = content.volumes[id] else { return }
+    state.withLock { state in
+      guard var entry = state.volumes[id] else { return }
       let size = max(entry.size, request.size)
-      if takesSpace { content.used[entry.pool, default: .zero] += size - entry.size }
+      if takesSpace { state.used[entry.pool, default: .zero] += size - entry.size }
       entry.size = size
       entry.revision = request.revision
       entry.description = request.description
       entry.isWhole = true
-      content.volumes[id] = entry
+      state.volumes[id] = entry
+    }
+  }
+}
+
+extension InMemoryDisk {
+  /// Makes it a leaving. Throws `inUse` while it has snapshots.
+  func unmake(_ id: VolumeID, pool: String) throws(StorageError) {
+    try state.withLock { state throws(StorageError) in
+      guard state.volumes[id]?.pool == pool else { return }
+      if let snapshot = state.snapshots.first(where: { $0.value.volume == id && $0.value.isWhole })?.key {
+        throw StorageError(.inUse, "Volume \(id) can't be removed: it has snapshot \(snapshot).")
+      }
+      state.volumes[id]?.isWhole = false
+      state.volumes[id]?.source = nil
+      state.volumes[id]?.content = .zeros
+      state.volumes[id]?.reverted = nil
     }
   }
 
-  /// Makes it a leaving.
-  func unmake(_ id: VolumeID, pool: String) {
-    content.withLock { if $0.volumes[id]?.pool == pool { $0.volumes[id]?.isWhole = false } }
+  /// Erases the volume and what is half-made of its snapshots.
+  func erase(_ id: VolumeID, pool: String, givesSpace: Bool) {
+    state.withLock { state in
+      guard let entry = state.volumes[id], entry.pool == pool else { return }
+      state.volumes[id] = nil
+      if givesSpace { state.used[pool, default: .zero] -= entry.size }
+      for (snapshot, entry) in state.snapshots where entry.volume == id {
+        state.snapshots[snapshot] = nil
+        if givesSpace { state.used[pool, default: .zero] -= entry.size }
+      }
+    }
   }
 
-  func erase(_ id: VolumeID, pool: String, givesSpace: Bool) {
-    content.withLock { content in
-      guard let entry = content.volumes[id], entry.pool == pool else { return }
-      content.volumes[id] = nil
-      if givesSpace { content.used[pool, default: .zero] -= entry.size }
+  /// Throws `noSpace` where the pool is too full to give that much more.
+  func require(
+    _ growth: ByteCount, for thing: String, of pool: String, _ state: State, takesSpace: Bool
+  ) throws(StorageError) {
+    let free = (pools[pool] ?? .zero) - (state.used[pool] ?? .zero)
+    guard growth <= .zero || (takesSpace ? growth <= free : free > .zero) else {
+      throw StorageError(
+        .noSpace, "Pool \(pool) has \(max(.zero, free)) free, not enough for \(growth) more of \(thing).")
     }
   }
 }
