@@ -64,7 +64,7 @@ let package = Package(
     .target(name: "PumiceModel", swiftSettings: settings),
     .target(
       name: "PumiceWire",
-      dependencies: ["PumiceModel", asyncHTTPClient, nioCore, nioHTTP, nioSSL, logging],
+      dependencies: ["PumiceModel", asyncHTTPClient, nioCore, nioHTTP, nioSSL, logging, systemPackage],
       swiftSettings: settings),
     .target(
       name: "PumiceCoordinator",

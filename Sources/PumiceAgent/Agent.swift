@@ -16,7 +16,7 @@ public struct Agent: Service {
 
   /// Opens everything; nothing runs yet. Throws when a folder, file or backend can't be used, saying what would help.
   public init(_ configuration: AgentConfiguration, logger: Logger) async throws(StorageError) {
-    let token = try SecretFile.read(configuration.tokenFile, key: "token_file")
+    let token = try SecretFile.token(in: configuration.tokenFile, calledBy: "token_file")
     let state = try await BlockingCalls.run { () throws(StorageError) in
       try StateDirectory(path: configuration.stateDirectory)
     }
@@ -92,7 +92,7 @@ public struct Agent: Service {
       return nil
     }
     let client = CoordinatorClient(
-      at: coordinator, token: try SecretFile.read(file, key: "join_token_file"), transport: transport)
+      at: coordinator, token: try SecretFile.token(in: file, calledBy: "join_token_file"), transport: transport)
     // The first report waits until the records have been gone through: it shall not show exports as missing.
     return Reporter(
       node: node, sink: client, interval: configuration.reportInterval, startsAtOnce: false, logger: logger)

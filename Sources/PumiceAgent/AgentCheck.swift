@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import PumiceModel
+import PumiceWire
 
 /// Says what this node can do as it is configured, and what is missing. Changes nothing and starts nothing.
 public struct AgentCheck: Sendable {
@@ -39,7 +40,7 @@ public struct AgentCheck: Sendable {
 
   private func tokenLine(_ key: String, _ path: String) -> Line {
     line(key, remedy: "Write the token into \(path) and close it: chmod 0600 \(path)") { () throws(StorageError) in
-      _ = try SecretFile.read(path, key: key)
+      _ = try SecretFile.token(in: path, calledBy: key)
       return path
     }
   }

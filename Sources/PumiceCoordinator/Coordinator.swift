@@ -32,7 +32,7 @@ public struct Coordinator: Service {
     announce: @escaping @Sendable (String) async -> Void = { _ in }
   ) async throws -> Coordinator {
     let surroundings = Surroundings.system()
-    let joinToken = try SecretFile.secret(in: configuration.joinTokenFile, calledBy: "join_token_file")
+    let joinToken = try SecretFile.token(in: configuration.joinTokenFile, calledBy: "join_token_file")
     let authenticator = Authenticator(mode: try mode(configuration))
     let journal: any Journal =
       configuration.database == "memory" ? InMemoryJournal() : try SQLiteJournal(path: configuration.database)

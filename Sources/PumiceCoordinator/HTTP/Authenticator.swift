@@ -1,5 +1,6 @@
 import Foundation
 import PumiceModel
+import PumiceWire
 
 /// Finds out who makes a request.
 struct Authenticator: Sendable {
@@ -63,7 +64,7 @@ struct Authenticator: Sendable {
   /// Looks at every entry, whether or not one fits already, so that the time says nothing.
   private static func entry(of token: String, in entries: [TokenFile.Entry]) -> TokenFile.Entry? {
     var found: TokenFile.Entry?
-    for entry in entries where SecretFile.areEqual(entry.token, token) { found = entry }
+    for entry in entries where BearerToken(entry.token).isEqual(to: token) { found = entry }
     return found
   }
 }

@@ -1,4 +1,5 @@
 import PumiceModel
+import PumiceWire
 import Yams
 
 /// The static tokens of `auth: token`: a list, in YAML or JSON, of `{token, project, user, roles}`.
@@ -39,7 +40,7 @@ struct TokenFile: Sendable {
     for key in fields.keys where !["token", "project", "user", "roles"].contains(key) {
       throw .invalid("\(path).\(key)", "is not known.")
     }
-    guard let token = fields["token"] as? String, token.utf8.count >= 16 else {
+    guard let token = fields["token"] as? String, token.utf8.count >= SecretFile.leastTokenLength else {
       throw .invalid("\(path).token", "must be a text of at least 16 characters.")
     }
     guard let project = fields["project"] as? String, !project.isEmpty, project.unicodeScalars.count <= 255 else {

@@ -30,8 +30,7 @@ struct ReportRoutes {
   }
 
   private static func takeIn(_ request: Request, _ api: CoordinatorAPI) async throws(StorageError) {
-    let credential = request.headers[.authorization] ?? ""
-    guard credential.hasPrefix("Bearer "), SecretFile.areEqual(String(credential.dropFirst(7)), api.joinToken) else {
+    guard BearerToken(api.joinToken).isShown(in: request.headers[.authorization]) else {
       throw StorageError(.unauthenticated, "A report needs the fleet's join token.")
     }
     do {

@@ -24,25 +24,4 @@ import Testing
     let error = #expect(throws: StorageError.self) { _ = try StateDirectory(path: folder) }
     #expect(error?.code == .forbidden)
   }
-
-  @Test(arguments: [
-    (0o644, "0123456789abcdef", StorageError.Code.forbidden), (0o640, "0123456789abcdef", .forbidden),
-    (0o600, "short", .invalid), (0o600, "with spaces in the middle", .invalid),
-  ])
-  func tokenFilesMustBePrivateAndHoldAToken(mode: Int, content: String, code: StorageError.Code) throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    try Data(content.utf8).write(to: URL(fileURLWithPath: folder))
-    try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: folder)
-    let error = #expect(throws: StorageError.self) { try SecretFile.read(folder, key: "token_file") }
-    #expect(error?.code == code)
-    #expect(error?.field == "token_file")
-    #expect(error?.message.contains(content) == false)
-  }
-
-  @Test func theTokenIsReadWithoutItsLineEnd() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    try Data("\n 0123456789abcdef\n".utf8).write(to: URL(fileURLWithPath: folder))
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: folder)
-    #expect(try SecretFile.read(folder, key: "token_file") == "0123456789abcdef")
-  }
 }
