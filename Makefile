@@ -11,13 +11,14 @@ BUILD := swift build --build-tests --explicit-target-dependency-import-check err
 # Release, beside the debug build and without disturbing it.
 RELEASE := swift build --configuration release --scratch-path .build/release-bench
 
-.PHONY: help setup build demo test bench lint clean
+.PHONY: help setup build demo test lab bench lint clean
 
 help:
 	@echo 'make setup   install the Debian packages that are missing, and make the guest of the test bed and the lab'
 	@echo 'make build   build everything, tests included'
 	@echo 'make demo    the main job on real parts: create, attach, write, extend, detach, delete (KEEP=1 leaves it running)'
-	@echo 'make test    all tests, the end-to-end suite included'
+	@echo 'make test    all tests, the end-to-end suite and the lab included'
+	@echo 'make lab     the tests on real LVM, LIO and kernel initiators, in nodes of user-mode Linux'
 	@echo 'make bench   a release build and its table of figures'
 	@echo 'make lint    swift format and bash -n'
 	@echo 'make clean   remove what was built'
@@ -33,11 +34,16 @@ build: setup
 demo: build
 	@.build/debug/pumice-demo
 
-# One after the other: simulations keep all threads busy, and the end-to-end suite wants the machine for itself.
+# One after the other: simulations keep all threads busy, the end-to-end suite and the lab want the machine for themselves.
 test: build
-	swift test --skip-build --skip 'SimulationTests|EndToEndTests'
+	swift test --skip-build --skip 'SimulationTests|EndToEndTests|LabTests|LabNodeTests'
 	swift test --skip-build --filter SimulationTests
 	swift test --skip-build --filter EndToEndTests
+	swift test --skip-build --filter LabTests
+
+# LabNodeTests run inside the nodes, and LabTests has them run there.
+lab: build
+	swift test --skip-build --filter LabTests
 
 bench: setup
 	@$(SCRIPTS)/install-packages.sh wrk curl

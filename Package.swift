@@ -126,6 +126,16 @@ let package = Package(
       dependencies: ["PumiceModel", "PumiceWire", "TestBed"],
       path: "Tests/EndToEnd", swiftSettings: settings),
 
+    .testTarget(
+      name: "LabTests",
+      dependencies: ["LabBed", "PumiceModel", "TestBed"],
+      path: "Tests/Lab", exclude: ["Scripts"], swiftSettings: settings),
+    // The suites that run inside the nodes of the lab. Those of LabTests have them run there.
+    .testTarget(
+      name: "LabNodeTests",
+      dependencies: ["Conformance", "PumiceAgent", "PumiceModel"],
+      path: "Tests/LabNode", swiftSettings: settings),
+
     // What every driver of a port is held to.
     .target(
       name: "Conformance",
@@ -136,6 +146,9 @@ let package = Package(
       name: "TestBed",
       dependencies: ["PumiceModel", asyncHTTPClient, nioCore, nioHTTP],
       path: "Tests/TestBed", exclude: ["Scripts"], swiftSettings: settings),
+    // Machines with kernel parts that the one that runs the tests may lack.
+    .target(
+      name: "LabBed", dependencies: ["PumiceModel", "TestBed"], path: "Tests/LabBed", swiftSettings: settings),
     .executableTarget(
       name: "pumice-demo",
       dependencies: ["TestBed", "PumiceModel", "PumiceWire"],

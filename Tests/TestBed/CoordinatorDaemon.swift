@@ -1,14 +1,17 @@
-/// The product's coordinator on a free loopback port, with its store in the bed.
+/// The product's coordinator on a free port, with its store in the bed.
 public struct CoordinatorDaemon: Sendable {
   public let daemon: Daemon
+  /// Where the agents reach it.
   public let url: String
+  public let address: String
   public let database: String
   /// The file with the token that agents join with.
   public let joinTokenFile: String
 
   /// - Parameter extra: Lines that are added to its configuration file.
-  public init(in bed: Bed, extra: String = "") throws {
-    let address = "127.0.0.1:\(try freePort())"
+  public init(in bed: Bed, on network: Network = .loopback, extra: String = "") throws {
+    let address = try network.freeAddress()
+    self.address = address
     url = "http://\(address)"
     database = try bed.folder.folder("coordinator") + "/pumice.sqlite"
     var token = ""
@@ -25,8 +28,9 @@ public struct CoordinatorDaemon: Sendable {
 
       """, to: "coordinator.yaml")
     daemon = Daemon(
-      "pumice-coordinator", [try Binaries.path("pumice-coordinator"), "--config", configuration], in: bed
-    ) { answers(address) }
+      "pumice-coordinator",
+      network.entering([try Binaries.path("pumice-coordinator"), "--config", configuration]), in: bed
+    ) { network.answers(address) }
   }
 
   public func api(project: String = "demo") -> API { API(url: url, project: project) }

@@ -10,7 +10,8 @@ public struct LibvirtDaemon: Sendable {
   private let bed: Bed
   private let folder: String
 
-  public init(in bed: Bed, name: String = "libvirt") throws {
+  /// - Parameter network: Where its guests' QEMUs find their disks.
+  public init(in bed: Bed, on network: Network = .loopback, name: String = "libvirt") throws {
     self.bed = bed
     folder = try bed.folder.folder(name)
     for part in ["run/libvirt", "etc", "lib", "cache/qemu/capabilities", "log"] {
@@ -23,7 +24,8 @@ public struct LibvirtDaemon: Sendable {
     try bed.folder.write(Self.qemuConfiguration, to: "\(name)/etc/qemu.conf")
     try bed.folder.write(Self.launcher(folder: folder), to: "\(name)/start.sh")
     daemon = Daemon(
-      "libvirtd-\(name)", ["unshare", "--mount", "--propagation", "private", "sh", "\(folder)/start.sh"], in: bed
+      "libvirtd-\(name)",
+      network.entering(["unshare", "--mount", "--propagation", "private", "sh", "\(folder)/start.sh"]), in: bed
     ) {
       try await bed.run(["virsh", "-c", uri, "uri"], within: .seconds(5)) != ""
     }

@@ -58,7 +58,7 @@ public final class LocalProcess: Sendable {
   /// The last lines of its output.
   public var logTail: String { log.map { Self.tail(of: $0) } ?? "" }
 
-  static func tail(of path: String, lines: Int = 25) -> String {
+  package static func tail(of path: String, lines: Int = 25) -> String {
     let text = (try? Data(contentsOf: URL(fileURLWithPath: path))).map { String(decoding: $0, as: UTF8.self) } ?? ""
     return text.split(separator: "\n").suffix(lines).joined(separator: "\n")
   }

@@ -3,8 +3,11 @@
 #
 # NETWORK is the process that keeps the lab's network open. The console goes to standard output. DIR/NAME.root keeps what
 # differs from the image, and is the node's root file system from boot to boot. DISKs are files; they become /dev/ubdb,
-# /dev/ubdc and so on. PUMICE_LAB is the folder that make-lab.sh printed, PUMICE_LAB_SHARES folders of the host that the node
-# finds at the same path, separated by colons; it finds the whole host at /host.
+# /dev/ubdc and so on. The node finds the whole host at /host. From the environment:
+#   PUMICE_LAB            the folder that make-lab.sh printed
+#   PUMICE_LAB_SHARES     folders of the host that the node finds at the same path, separated by colons
+#   PUMICE_LAB_LIBRARIES  one more, with libraries for the programs that run there
+#   PUMICE_LAB_MEMORY     mebibytes
 #
 # The node is process 1 of a PID namespace: when that process is killed, all of the node is gone at once, which is what a
 # power cut does; what it had not yet written to its disks is lost.
@@ -35,4 +38,5 @@ exec $enter unshare --pid --fork --kill-child=KILL "$PUMICE_LAB/linux" \
   mem="${memory}M" ubd0="$dir/$name.root,$PUMICE_LAB/root.ext4" $disks \
   root=/dev/ubda rw rootfstype=ext4 init=/sbin/init con=null con0=null,fd:1 ssl=null loglevel=5 panic=1 \
   uml_dir="$dir/$name.uml" umid=uml net.ifnames=0 vec0:transport=tap,ifname="$tap",depth=128,gro=1 \
-  lab.name="$name" lab.address="$address/24" lab.shares="${PUMICE_LAB_SHARES:-}" </dev/null
+  lab.name="$name" lab.address="$address/24" lab.shares="${PUMICE_LAB_SHARES:-}" \
+  lab.libraries="${PUMICE_LAB_LIBRARIES:-}" </dev/null

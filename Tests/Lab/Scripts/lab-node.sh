@@ -11,8 +11,8 @@
 #   lab-node.sh log DIR NAME                          its console
 #   lab-node.sh end DIR                               ends all nodes and removes the folder
 #
-# Disks are /dev/ubdb, /dev/ubdc … and DIR/NAME.disk1, DIR/NAME.disk2 … A node finds the host at /host, and this project,
-# DIR and Swift at the same path as outside: .build/debug/pumice-agent runs there as it is.
+# Disks are /dev/ubdb, /dev/ubdc … and DIR/NAME.disk1, DIR/NAME.disk2 … A node finds the host at /host, and this project and
+# DIR at the same path as outside: .build/debug/pumice-agent runs there as it is.
 set -euo pipefail
 export PATH="$PATH:/opt/swift/usr/bin:/usr/local/swift/usr/bin:/usr/sbin:/sbin"
 
@@ -37,11 +37,6 @@ open_network() {
   until grep -q open "$dir/network.log"; do alive "$dir/network.pid" || die "$(cat "$dir/network.log")"; sleep 0.05; done
 }
 
-shares() {
-  local swift
-  swift=$(dirname "$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")")
-  echo "$project:$swift:$dir"
-}
 
 # The node's own process, below the one that boot-node.sh has become; it is there a moment later.
 node_process() { cat /proc/"$(cat "$dir/$1.pid")"/task/*/children 2>/dev/null | tr -d ' '; }
@@ -49,7 +44,7 @@ node_process() { cat /proc/"$(cat "$dir/$1.pid")"/task/*/children 2>/dev/null | 
 send() { # NAME SCRIPT: output as it comes; the exit status from what follows the last NUL
   local status=$dir/$1.status.$$
   rm -f "$status"
-  printf %s "$2" | enter socat -t 86400 - "TCP:$(address "$1"):514,connect-timeout=5" |
+  printf %s "$2" | enter socat -t 86400 - "TCP:$(address "$1"):514,bind=192.168.77.254,connect-timeout=5" |
     sed -u -n -e "/\\x00[0-9]*\$/{h;s/.*\\x00//;w $status" -e 'x;s/\x00[0-9]*$//;/./p;d}' -e p
   [ -s "$status" ] || { rm -f "$status"; echo "The connection to $1 broke." >&2; return 255; }
   local result
@@ -81,7 +76,9 @@ case $verb in
     # Its root file system goes with the image that it began with.
     [ -e "$dir/image" ] || "$here/make-lab.sh" >"$dir/image"
     PUMICE_LAB=$(cat "$dir/image")
-    export PUMICE_LAB PUMICE_LAB_SHARES=$(shares)
+    PUMICE_LAB_LIBRARIES=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")/lib/swift/linux
+    PUMICE_LAB_SHARES=$project:$dir
+    export PUMICE_LAB PUMICE_LAB_LIBRARIES PUMICE_LAB_SHARES
     open_network
     echo "$address" >"$dir/$name.address"
     number=0
