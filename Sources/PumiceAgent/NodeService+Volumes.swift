@@ -9,6 +9,10 @@ extension NodeService {
     let backend = try backend(named: request.backend)
     return try await locks.withLock(.volume(id)) { () async throws(StorageError) in
       try await admit(id, request.revision, on: backend, pool: request.pool)
+      if request.mustExist == true, try await backend.volume(id) == nil {
+        throw StorageError(
+          .notFound, "Volume \(id) should be on pool \(request.pool) of backend \(backend.name), and is not there.")
+      }
       let stored: StoredVolume
       switch try await backend.ensure(id, request) {
       case .underway(let progress): return progress

@@ -20,6 +20,7 @@ extension Tables {
         .conflict,
         "\(volume.label) is \(holder.state.rawValue) to instance \(holder.instance), so it can't be attached.")
     }
+    try requireUnread(volume, to: "attached")
     if let device {
       let taken = attachments(to: instance).first { $0.device == device }
       if let taken {

@@ -5,13 +5,14 @@ public import PumiceModel
 public struct Finding: Sendable, Equatable {
   public enum Kind: String, Sendable, CaseIterable {
     /// On the node, and not known to the store: never touched by itself.
-    case orphanVolume, orphanExport, orphanConnection
+    case orphanVolume, orphanSnapshot, orphanExport, orphanConnection
     /// On the node, and known to be gone: erased by itself.
-    case deletedVolume, detachedExport, detachedConnection
+    case deletedVolume, deletedSnapshot, detachedExport, detachedConnection
     /// In the store, and not on the node.
-    case missingVolume, missingExport, missingConnection
-    /// A volume that is in a place where the store does not have it: erased by itself.
-    case misplacedVolume
+    case missingVolume, missingSnapshot, missingExport, missingConnection
+    /// In a place where the store does not have it. Erased by itself where a volume was tried and given up; never touched
+    /// anywhere else, since the disk may have been moved there.
+    case misplacedVolume, misplacedSnapshot
     case nodeDown
   }
 
@@ -47,10 +48,16 @@ struct InventoryComparison {
       }
       if row.state == .deleted {
         add(.deletedVolume, "\(stored.id)", "\(pool) still has a deleted volume.", "It is erased by itself.")
-      } else if row.pool != pool, !isPlaceholder(row, pool) {
+      } else if row.triedPools.contains(pool) {
         add(
           .misplacedVolume, "\(stored.id)", "\(pool) has leavings of a volume that is elsewhere.",
           "They are erased by themselves.")
+      } else if row.pool != pool, !isPlaceholder(row, pool) {
+        add(
+          .misplacedVolume, "\(stored.id)",
+          "\(pool) has a volume that the store has on \(row.pool.map { "\($0)" } ?? "no pool").",
+          "If its disks were moved here, give this node the name and backend that they had; it is never erased by itself."
+        )
       }
     }
     let volumes = Set(inventory.volumes.map { Residue.Key(volume: $0.id, pool: pool(of: $0)) })
@@ -62,6 +69,7 @@ struct InventoryComparison {
         .missingVolume, "\(row.id)", "\(row.label) should be on \(pool) and is not there.",
         "Bring its backend back; if it is gone for good, delete the volume.")
     }
+    findings += snapshotFindings()
     findings += attachmentFindings()
     return findings
   }
@@ -71,10 +79,18 @@ struct InventoryComparison {
     for stored in inventory.volumes {
       let pool = pool(of: stored)
       guard let before = known.volumes[stored.id], let row = tables.volumes[stored.id],
-        before.revision == row.revision, row.state == .deleted || (row.pool != pool && !isPlaceholder(row, pool))
+        before.revision == row.revision, row.state == .deleted || row.triedPools.contains(pool)
       else { continue }
-      let residue = Residue(volume: row.id, pool: pool, revision: row.revision)
-      if tables.residues[residue.key] == nil { tables.put(residue) }
+      let residue = Residue(of: row, on: pool)
+      if tables.residues[residue.key] == nil { tables.leave(residue) }
+    }
+    for stored in inventory.snapshots {
+      let pool = pool(of: stored)
+      guard let before = known.snapshots[stored.id], let row = tables.snapshots[stored.id],
+        before.revision == row.revision, row.state == .deleted || (row.state == .error && row.pool == pool)
+      else { continue }
+      let residue = Residue(of: row, on: pool)
+      if tables.residues[residue.key] == nil { tables.leave(residue) }
     }
     for id in inventory.exports.map(\.attachment) + inventory.connections.map(\.attachment) {
       guard let before = known.attachments[id], var row = tables.attachments[id], before.revision == row.revision,
@@ -91,6 +107,45 @@ struct InventoryComparison {
       row.repair(at: now)
       tables.put(row)
     }
+  }
+
+  private func snapshotFindings() -> [Finding] {
+    var findings: [Finding] = []
+    func add(_ kind: Finding.Kind, _ resource: SnapshotID, _ detail: String, _ remedy: String) {
+      findings.append(Finding(kind: kind, node: node, resource: "\(resource)", detail: detail, remedy: remedy))
+    }
+    var present: Set<SnapshotID> = []
+    for stored in inventory.snapshots {
+      let pool = pool(of: stored)
+      guard let row = known.snapshots[stored.id] else {
+        add(
+          .orphanSnapshot, stored.id,
+          "\(pool) has a snapshot of volume \(stored.volume), of \(stored.size), that the store does not know.",
+          "Look at its description on the node; nothing unknown is ever erased by itself.")
+        continue
+      }
+      if row.pool == pool { present.insert(row.id) }
+      switch row.state {
+      case .deleted:
+        add(.deletedSnapshot, row.id, "\(pool) still has a deleted snapshot.", "It is erased by itself.")
+      case .error where row.pool == pool:
+        add(
+          .deletedSnapshot, row.id, "\(pool) has leavings of a snapshot that failed.", "They are erased by themselves.")
+      case .creating, .available, .error, .deleting:
+        guard row.pool != pool else { continue }
+        add(
+          .misplacedSnapshot, row.id, "\(pool) has a snapshot that the store has on \(row.pool).",
+          "If its disks were moved here, give this node the name and backend that they had; it is never erased by itself."
+        )
+      }
+    }
+    for row in known.snapshots.values where row.state == .available && row.pool.node == node {
+      guard !present.contains(row.id) else { continue }
+      add(
+        .missingSnapshot, row.id, "\(row.label) of volume \(row.volume) should be on \(row.pool) and is not there.",
+        "Bring its backend back; if it is gone for good, delete the snapshot.")
+    }
+    return findings
   }
 
   private func attachmentFindings() -> [Finding] {
@@ -155,6 +210,10 @@ struct InventoryComparison {
     PoolName(node: node, backend: stored.backend, pool: stored.pool)
   }
 
+  private func pool(of stored: Inventory.StoredSnapshot) -> PoolName {
+    PoolName(node: node, backend: stored.backend, pool: stored.pool)
+  }
+
   /// A volume that is not placed may have been on any pool whose failure is not written yet.
   private func isPlaceholder(_ row: Volume, _ pool: PoolName) -> Bool {
     row.pool == nil && row.state == .creating && !row.triedPools.contains(pool)
@@ -175,6 +234,9 @@ extension Tables {
     for volume in volumes.values {
       guard let pool = volume.pool, pool.node == node, volume.occupiesPool else { continue }
       digest.add(volume: volume.id, on: pool.backend, pool.pool)
+    }
+    for snapshot in snapshots.values where snapshot.pool.node == node && snapshot.occupiesPool {
+      digest.add(snapshot: snapshot.id, on: snapshot.pool.backend, snapshot.pool.pool)
     }
     for attachment in attachments.values where attachment.holdsVolume {
       if volumes[attachment.volume]?.pool?.node == node { digest.add(export: attachment.id) }

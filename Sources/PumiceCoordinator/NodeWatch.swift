@@ -113,12 +113,16 @@ public struct NodeWatch: Service {
     let tables = store.tables
     func isOld(_ moment: Timestamp?) -> Bool { moment.map { now - $0 > policy.tombstoneLifetime } ?? false }
     let volumes = tables.volumes.values.filter { $0.state == .deleted && isOld($0.updatedAt) }
+    let snapshots = tables.snapshots.values.filter { $0.state == .deleted && isOld($0.updatedAt) }
     let attachments = tables.attachments.values.filter { !$0.holdsVolume && isOld($0.updatedAt) }
     let messages = tables.messages.values.filter { now - $0.createdAt > UserMessage.lifetime }
-    guard !volumes.isEmpty || !attachments.isEmpty || !messages.isEmpty else { return }
+    guard !volumes.isEmpty || !snapshots.isEmpty || !attachments.isEmpty || !messages.isEmpty else { return }
     try? await store.write { tables in
       for volume in volumes where tables.volumes[volume.id]?.revision == volume.revision {
         tables.removeTombstone(volume)
+      }
+      for snapshot in snapshots where tables.snapshots[snapshot.id]?.revision == snapshot.revision {
+        tables.removeTombstone(snapshot)
       }
       for attachment in attachments where tables.attachments[attachment.id]?.revision == attachment.revision {
         tables.removeTombstone(attachment)

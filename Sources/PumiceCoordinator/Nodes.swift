@@ -58,9 +58,13 @@ extension Tables {
   }
 
   /// Whether a node that may get volumes has not been heard of since the coordinator started, and may still be.
-  public func isWaitingForNodes(policy: Policy, at now: Timestamp) -> Bool {
+  ///
+  /// - Parameter only: The one node that comes into question; `nil` when any does.
+  public func isWaitingForNodes(only: NodeName? = nil, policy: Policy, at now: Timestamp) -> Bool {
     now - policy.startedAt < policy.serviceDownTime
-      && nodes.values.contains { $0.isEnabled && !$0.isLost && observations[$0.name] == nil }
+      && nodes.values.contains {
+        $0.isEnabled && !$0.isLost && observations[$0.name] == nil && (only == nil || only == $0.name)
+      }
   }
 
   public func availabilityZones() -> Set<String> {
@@ -85,7 +89,7 @@ extension Tables {
     return poolState(name, report, observation, policy: policy, at: now)
   }
 
-  /// A report knows of a volume when the agent had confirmed it well before: one second, for a report under way meanwhile.
+  /// A report knows of a volume or snapshot when the agent had confirmed it well before: one second, for a report under way meanwhile.
   private func poolState(
     _ name: PoolName, _ report: PoolReport, _ observation: Observation, policy: Policy?, at now: Timestamp
   ) -> PoolState? {
@@ -93,8 +97,7 @@ extension Tables {
     var promised = ByteCount.zero
     var unconfirmed = ByteCount.zero
     let knownUntil = observation.receivedAt + .seconds(-1)
-    let claims = claims(on: name)
-    for claim in claims.values {
+    func add(_ claim: Claim) {
       promised += claim.promisedSize
       if let confirmed = claim.confirmedAt, confirmed <= knownUntil {
         unconfirmed += claim.promisedSize - claim.size
@@ -102,6 +105,9 @@ extension Tables {
         unconfirmed += claim.promisedSize
       }
     }
+    let claims = claims(on: name)
+    for claim in claims.values { add(claim) }
+    for claim in snapshotClaims(on: name).values { add(claim) }
     return PoolState(
       name: name, availabilityZone: node.availabilityZone,
       isNodeUp: policy.map { isUp(name.node, policy: $0, at: now) } ?? true, isNodeEnabled: node.isEnabled,
@@ -117,6 +123,10 @@ extension Tables {
         guard var volume = volumes[id], volume.pool?.node == node else { continue }
         volume.retry.notBefore = nil
         put(volume)
+      case .snapshot(let id):
+        guard var snapshot = snapshots[id], snapshot.pool.node == node else { continue }
+        snapshot.retry.notBefore = nil
+        put(snapshot)
       case .attachment(let id):
         guard var attachment = attachments[id],
           attachment.node == node || volumes[attachment.volume]?.pool?.node == node

@@ -13,6 +13,11 @@ public struct Policy: Sendable {
   public var maxConnectAttempts = 5
   /// How often an extend that meets transient errors is tried before it is given up.
   public var maxExtendAttempts = 6
+  /// How often taking a snapshot, or making a volume from another or from a snapshot, is tried while it meets transient
+  /// errors: with the back-off, about a minute. Nobody wants the content of an hour later, and attaching waits for it.
+  public var maxCopyAttempts = 6
+  /// The same for a revert: some seven minutes. An operator is to be told then, and not sooner than needed.
+  public var maxRevertAttempts = 12
   /// How pools that fit are compared.
   public var weighing = PoolWeighing.byCapacity
   /// How long rows of things that are gone are kept, to know a late call by.

@@ -3,7 +3,7 @@ public import PumiceModel
 
 /// What the reconciler writes about volumes: placement and the outcome of each call. Each is one transaction.
 extension Tables {
-  /// Finds a pool for a volume that is on none.
+  /// Finds a pool for a volume that is on none. A copy can only be made where its source lies.
   ///
   /// Where none fits, the volume ends as `error` with every pool's reason, unless a node that may have room has not
   /// reported since the coordinator started: then the volume waits for it.
@@ -21,22 +21,32 @@ extension Tables {
     let request = PlacementRequest(
       size: volume.size, availabilityZone: volume.requestedZone,
       extraSpecs: types[volume.type]?.extraSpecs ?? [:], excluded: volume.triedPools)
-    switch Scheduler(weighing: policy.weighing).place(
-      request, on: poolStates(policy: policy, at: now), roll: surroundings.roll())
-    {
+    let only = volume.source.flatMap { pool(of: $0) }
+    let pools =
+      volume.source == nil
+      ? poolStates(policy: policy, at: now)
+      : [only.flatMap { poolState($0, policy: policy, at: now) }].compactMap(\.self)
+    switch Scheduler(weighing: policy.weighing).place(request, on: pools, roll: surroundings.roll()) {
     case .placed(let pool, let zone):
       try volume.place(on: pool, availabilityZone: zone, at: now)
       put(volume)
     case .refused(let refusals):
-      if isWaitingForNodes(policy: policy, at: now) {
+      if isWaitingForNodes(only: only?.node, policy: policy, at: now) {
         volume.retry.notBefore = now + .seconds(1)
         volume.retry.lastError = "Waiting for nodes that have not reported yet."
         put(volume)
       } else {
-        try fail(
-          volume, PoolRefusal.summary(refusals, for: request), action: .schedule, requestID: requestID, at: now,
-          in: surroundings)
+        var reason = PoolRefusal.summary(refusals, for: request)
+        if let only, refusals.isEmpty { reason = "Pool \(only), where its source lies, is not reported by its node." }
+        try fail(volume, reason, action: .schedule, requestID: requestID, at: now, in: surroundings)
       }
+    }
+  }
+
+  private func pool(of source: VolumeSource) -> PoolName? {
+    switch source {
+    case .snapshot(let id, _): snapshots[id]?.pool
+    case .volume(let id): volumes[id]?.pool
     }
   }
 
@@ -60,27 +70,30 @@ extension Tables {
   /// Provisioning goes on; ask again in a moment.
   public mutating func noteProgress(_ asked: Volume, _ done: Double, at now: Timestamp) {
     guard var volume = unchanged(asked) else { return }
-    volume.retry.progress = done
-    volume.retry.notBefore = now + .milliseconds(500)
+    volume.retry.progressed(to: done, at: now)
     put(volume)
   }
 
-  /// A pool could not make the volume: again later, or, after a permanent error or too many tries, another pool.
+  /// A pool could not make the volume: again later, or, after a permanent error or too many tries, another pool. For a copy
+  /// there is no other: it ends as `error`, with the reason.
   public mutating func noteProvisionFailure(
     _ asked: Volume, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) {
     guard var volume = unchanged(asked), let pool = volume.pool else { return }
-    if error.isTransient, volume.retry.attempts + 1 < policy.maxProvisionAttempts,
-      isUp(pool.node, policy: policy, at: now)
-    {
+    let isCopy = volume.source != nil
+    let attempts = isCopy ? policy.maxCopyAttempts : policy.maxProvisionAttempts
+    // There is nowhere else for a copy to go, so a node that is down is waited for.
+    let mayAnswer = isCopy ? nodes[pool.node]?.isLost != true : isUp(pool.node, policy: policy, at: now)
+    if error.isTransient, volume.retry.attempts + 1 < attempts, mayAnswer {
       volume.retry.failed(error, at: now)
       put(volume)
       return
     }
     try volume.abandonPool(because: error, at: now)
     put(volume)
-    if nodes[pool.node]?.isLost != true {
-      put(Residue(volume: volume.id, pool: pool, revision: volume.revision))
+    leave(Residue(of: volume, on: pool))
+    if isCopy {
+      return try fail(volume, error.message, action: .create, requestID: nil, at: now, in: surroundings)
     }
     try place(volume, policy: policy, at: now, in: surroundings)
   }
@@ -115,22 +128,48 @@ extension Tables {
     put(volume)
   }
 
-  /// The pool has nothing of the volume any more.
-  public mutating func confirmErased(_ asked: Volume, at now: Timestamp) throws(StorageError) {
+  /// The pool has the volume no more. Name and quota are free; bytes that are left to wipe are seen to by a residue.
+  public mutating func confirmErased(_ asked: Volume, wiped: Double, at now: Timestamp) throws(StorageError) {
     guard var volume = unchanged(asked) else { return }
     try volume.finishDeleting(at: now)
     put(volume)
+    if wiped < 1, let pool = volume.pool { leave(Residue(of: volume, on: pool), wiped: wiped, at: now) }
   }
 
-  public mutating func noteFailure(_ asked: Residue, _ error: StorageError, at now: Timestamp) {
-    guard var residue = residues[asked.key], residue.revision == asked.revision else { return }
-    residue.retry.failed(error, at: now)
-    put(residue)
+  /// The volume has the snapshot's content, or that was given up and settled.
+  public mutating func confirmReverted(_ asked: Volume, at now: Timestamp) throws(StorageError) {
+    guard var volume = unchanged(asked) else { return }
+    try volume.finishReverting(at: now)
+    put(volume)
   }
 
-  public mutating func confirmErased(_ asked: Residue) {
-    guard let residue = residues[asked.key], residue.revision == asked.revision else { return }
-    remove(residue)
+  /// A revert failed: again later, or given up with a message once the error is permanent, or the tries were too many, or
+  /// the node is lost. The volume is free when the pool has heard of that.
+  public mutating func noteRevertFailure(
+    _ asked: Volume, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
+  ) throws(StorageError) {
+    guard var volume = unchanged(asked) else { return }
+    let isLost = volume.pool.map { nodes[$0.node]?.isLost == true } ?? false
+    volume.retry.failed(error, at: now)
+    if !error.isTransient || volume.retry.attempts >= policy.maxRevertAttempts || isLost {
+      let outcome =
+        error.isTransient
+        ? "it has its old content, or, if its pool did it without saying so, that of the snapshot"
+        : "it has its old content"
+      let snapshot = volume.targetSnapshot.map { " to snapshot \($0)" } ?? ""
+      try volume.giveUpReverting(at: now)
+      note(
+        .revert, of: volume, "\(volume.label) could not be reverted\(snapshot); \(outcome). \(error.message)", at: now,
+        in: surroundings)
+    }
+    put(volume)
+  }
+
+  /// The pool has not heard yet that a revert was given up: it is told again for as long as it takes.
+  public mutating func noteSettleFailure(_ asked: Volume, _ error: StorageError, at now: Timestamp) {
+    guard var volume = unchanged(asked) else { return }
+    volume.retry.failed(error, at: now)
+    put(volume)
   }
 
   /// Keeps a reason where the user finds it.

@@ -95,6 +95,7 @@ extension Tables {
   func retry(of key: WorkKey) -> Retry? {
     switch key {
     case .volume(let id): volumes[id]?.retry
+    case .snapshot(let id): snapshots[id]?.retry
     case .attachment(let id): attachments[id]?.retry
     case .residue(let key): residues[key]?.retry
     }
@@ -104,6 +105,7 @@ extension Tables {
   func nodeToAsk(about key: WorkKey) -> NodeName? {
     switch key {
     case .volume(let id): volumes[id]?.pool?.node
+    case .snapshot(let id): snapshots[id]?.pool.node
     case .attachment(let id):
       attachments[id].flatMap { $0.state == .withdrawing ? volumes[$0.volume]?.pool?.node : $0.node }
     case .residue(let key): key.pool.node

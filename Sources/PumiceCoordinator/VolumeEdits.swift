@@ -11,12 +11,7 @@ extension Tables {
     var volume = try volume(id, of: project)
     if let name { volume.name = name }
     if let summary { volume.summary = summary }
-    if let metadata {
-      guard metadata.count <= 128 else {
-        throw .invalid("metadata", "must have at most 128 entries, not \(metadata.count).")
-      }
-      volume.metadata = metadata
-    }
+    if let metadata { volume.metadata = try checkedMetadata(metadata) }
     volume.touch(at: now)
     put(volume)
     return volume

@@ -8,13 +8,21 @@ public struct VolumeOrder: Sendable {
   public var name = ""
   public var summary = ""
   public var metadata: [String: String] = [:]
-  public var size: ByteCount
-  /// A type's name or id; the default type if `nil`.
+  /// At least the source's; that one if `nil`.
+  public var size: ByteCount?
+  /// A type's name or id; if `nil`, the source's or the default type.
   public var type: String?
+  /// What its first bytes are a copy of; zeros if `nil`.
+  public var source: Source?
   public var availabilityZone: String?
   public var requestID: String?
 
-  public init(project: ProjectID, size: ByteCount) {
+  public enum Source: Sendable, Equatable {
+    case snapshot(SnapshotID)
+    case volume(VolumeID)
+  }
+
+  public init(project: ProjectID, size: ByteCount?) {
     self.project = project
     self.size = size
   }
@@ -30,19 +38,23 @@ extension Tables {
     return volume
   }
 
-  /// Checks the quota, inserts the volume and places it. A volume that fits nowhere is inserted as `error`, with a message.
+  /// Checks source and quota, inserts the volume and places it. A volume that fits nowhere is inserted as `error`, with a
+  /// message.
   public mutating func createVolume(
     _ order: VolumeOrder, policy: Policy, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) -> Volume {
-    let type = try volumeType(order.type)
     if let zone = order.availabilityZone, !availabilityZones().contains(zone) {
       throw .invalid("availability_zone", "'\(zone)' is unknown: no node belongs to it.")
     }
-    try checkQuota(of: order.project, adding: 1, growingBy: order.size, to: order.size, type: type)
+    let original = try original(for: order)
+    let type = try type(of: order, like: original, at: now)
+    guard let size = order.size ?? original?.size else { throw .invalid("size", "is required.") }
+    try original?.check(size)
+    try checkQuota(of: order.project, adding: 1, growingBy: size, to: size, type: type)
     var volume = Volume(
       id: surroundings.newID(), project: order.project, user: order.user, name: order.name, summary: order.summary,
-      metadata: order.metadata, size: order.size, type: type.id, availabilityZone: order.availabilityZone,
-      createdAt: now)
+      metadata: order.metadata, size: size, type: type.id, source: original?.source,
+      availabilityZone: order.availabilityZone, createdAt: now)
     put(volume)
     try place(volume, policy: policy, requestID: order.requestID, at: now, in: surroundings)
     volume = volumes[volume.id] ?? volume
@@ -61,6 +73,7 @@ extension Tables {
       throw StorageError(
         .conflict, "\(volume.label) is \(holder.state.rawValue), so it can't be extended: wait until that has ended.")
     }
+    try requireUnread(volume, to: "extended")
     let oldSize = volume.promisedSize
     try volume.beginExtending(to: size, at: now)
     try checkQuota(of: volume.project, adding: 0, growingBy: size - oldSize, to: size, type: type)
@@ -73,8 +86,12 @@ extension Tables {
     put(volume)
   }
 
-  /// Begins to delete a volume that nothing holds.
-  public mutating func deleteVolume(_ id: VolumeID, of project: ProjectID?, at now: Timestamp) throws(StorageError) {
+  /// Begins to delete a volume that nothing holds or is made from.
+  ///
+  /// - Parameter cascades: Whether its snapshots go with it, before it. Without that, it is refused while it has any.
+  public mutating func deleteVolume(
+    _ id: VolumeID, of project: ProjectID?, cascades: Bool = false, at now: Timestamp
+  ) throws(StorageError) {
     var volume = try volume(id, of: project)
     if volume.state == .deleting { return }
     if let holder = holders(of: id).first {
@@ -82,7 +99,22 @@ extension Tables {
         .conflict, "\(volume.label) is \(holder.state.rawValue) to instance \(holder.instance), so it can't be deleted."
       )
     }
+    let snapshots = snapshots(of: id)
+    guard snapshots.isEmpty || cascades else {
+      throw StorageError(
+        .inUse,
+        "\(volume.label) has \(snapshots.count) snapshot\(snapshots.count == 1 ? "" : "s"), so it can't be deleted: delete "
+          + "them first, or all together with cascade.")
+    }
+    if let copy = copies(of: id).first {
+      throw StorageError(
+        .conflict, "\(volume.label) can't be deleted while volume \(copy.id) is being made from it or its snapshots.")
+    }
     try volume.beginDeleting(at: now)
+    for var snapshot in snapshots where snapshot.state != .deleting {
+      try snapshot.beginDeleting(at: now)
+      put(snapshot)
+    }
     put(volume)
   }
 
@@ -100,6 +132,7 @@ extension Tables {
   public func usage(of project: ProjectID) -> QuotaUsage {
     var usage = QuotaUsage()
     for claim in claims(of: project).values { usage.count(claim.promisedSize, of: claim.type) }
+    for claim in snapshotClaims(of: project).values { usage.countSnapshot(claim.promisedSize, of: claim.type) }
     return usage
   }
 

@@ -1,7 +1,8 @@
 /// What a project may have. A limit of -1 is none; a resource without its own limit has the default one.
 public struct QuotaSet: Sendable, Equatable, Codable {
   public let project: ProjectID
-  /// Keys are Cinder's: `volumes`, `gigabytes`, `per_volume_gigabytes` …, and `volumes_<type>`, `gigabytes_<type>`.
+  /// Keys are Cinder's: `volumes`, `gigabytes`, `per_volume_gigabytes` …, and `volumes_<type>`, `snapshots_<type>`,
+  /// `gigabytes_<type>`.
   public var limits: [String: Int]
 
   public init(project: ProjectID, limits: [String: Int] = [:]) {
@@ -23,8 +24,11 @@ public struct QuotaSet: Sendable, Equatable, Codable {
 /// What a project has, summed over its rows.
 public struct QuotaUsage: Sendable, Equatable {
   public private(set) var volumes = 0
+  public private(set) var snapshots = 0
+  /// Of volumes and snapshots together.
   public private(set) var gigabytes = 0
   public private(set) var volumesByType: [VolumeTypeID: Int] = [:]
+  public private(set) var snapshotsByType: [VolumeTypeID: Int] = [:]
   public private(set) var gigabytesByType: [VolumeTypeID: Int] = [:]
 
   public init() {}
@@ -42,6 +46,19 @@ public struct QuotaUsage: Sendable, Equatable {
     gigabytesByType[type, default: 0] += size
   }
 
+  public mutating func count(_ snapshot: Snapshot) {
+    if snapshot.state != .deleted { countSnapshot(snapshot.promisedSize, of: snapshot.type) }
+  }
+
+  /// Counts one snapshot that is not gone.
+  public mutating func countSnapshot(_ promisedSize: ByteCount, of type: VolumeTypeID) {
+    let size = promisedSize.gibibytesRoundedUp
+    snapshots += 1
+    gigabytes += size
+    snapshotsByType[type, default: 0] += 1
+    gigabytesByType[type, default: 0] += size
+  }
+
   /// Says no where `volumes` more volumes or `gigabytes` more in all, or one volume of `volumeSize`, would pass a limit.
   public func check(
     adding volumes: Int, gigabytes: Int, volumeSize: Int, type: VolumeType, against quota: QuotaSet
@@ -53,11 +70,27 @@ public struct QuotaUsage: Sendable, Equatable {
         "Requested volume size \(volumeSize)G is larger than the maximum allowed limit \(perVolume)G (per_volume_gigabytes)."
       )
     }
-    let claims = [
-      ("volumes", self.volumes, volumes), ("gigabytes", self.gigabytes, gigabytes),
-      ("volumes_\(type.name)", volumesByType[type.id] ?? 0, volumes),
-      ("gigabytes_\(type.name)", gigabytesByType[type.id] ?? 0, gigabytes),
-    ]
+    try check(
+      [
+        ("volumes", self.volumes, volumes), ("gigabytes", self.gigabytes, gigabytes),
+        ("volumes_\(type.name)", volumesByType[type.id] ?? 0, volumes),
+        ("gigabytes_\(type.name)", gigabytesByType[type.id] ?? 0, gigabytes),
+      ], against: quota)
+  }
+
+  /// Says no where one more snapshot of `gigabytes` would pass a limit.
+  public func checkSnapshot(of gigabytes: Int, type: VolumeType, against quota: QuotaSet) throws(StorageError) {
+    try check(
+      [
+        ("snapshots", snapshots, 1), ("gigabytes", self.gigabytes, gigabytes),
+        ("snapshots_\(type.name)", snapshotsByType[type.id] ?? 0, 1),
+        ("gigabytes_\(type.name)", gigabytesByType[type.id] ?? 0, gigabytes),
+      ], against: quota)
+  }
+
+  private func check(
+    _ claims: [(resource: String, used: Int, wanted: Int)], against quota: QuotaSet
+  ) throws(StorageError) {
     for (resource, used, wanted) in claims where wanted > 0 {
       let limit = quota.limit(resource)
       if limit >= 0, used + wanted > limit {

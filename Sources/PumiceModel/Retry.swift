@@ -16,6 +16,16 @@ public struct Retry: Sendable, Equatable, Codable {
     notBefore = now + Self.backoff(afterAttempts: attempts)
   }
 
+  /// Notes how far the work has come; it is gone on with in a moment. What failed before progress was made is forgotten.
+  public mutating func progressed(to done: Double, at now: Timestamp) {
+    if done > progress ?? -1 {
+      attempts = 0
+      lastError = nil
+    }
+    progress = done
+    notBefore = now + .milliseconds(200)
+  }
+
   public static func backoff(afterAttempts attempts: Int) -> Duration {
     .seconds(min(60, 1 << min(max(0, attempts - 1), 6)))
   }

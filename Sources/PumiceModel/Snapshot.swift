@@ -44,6 +44,8 @@ public struct Snapshot: Sendable, Equatable, Codable {
   public var retry: Retry
   /// Why it is in `error`.
   public private(set) var failure: String?
+  /// When the agent confirmed it; capacity reports older than this do not know of it.
+  public private(set) var confirmedAt: Timestamp?
   public let createdAt: Timestamp
   public private(set) var updatedAt: Timestamp?
 
@@ -88,6 +90,7 @@ public struct Snapshot: Sendable, Equatable, Codable {
   public mutating func confirm(at now: Timestamp) throws(StorageError) {
     try require(state == .creating, "made available")
     state = .available
+    confirmedAt = now
     advance(at: now)
   }
 
@@ -114,11 +117,14 @@ public struct Snapshot: Sendable, Equatable, Codable {
     advance(at: now)
   }
 
-  /// A late call made it come back: it is erased once more.
-  public mutating func deleteAgain(at now: Timestamp) {
-    guard state == .deleted else { return }
-    state = .deleting
-    advance(at: now)
+  /// An operator's word, which changes nothing: every state follows from what is on the node.
+  public func reset(to newState: State) throws(StorageError) {
+    guard newState == state, state == .available || state == .error else {
+      throw StorageError(
+        .conflict,
+        "\(label) is \(state.rawValue), so it can't be set to \(newState.rawValue): its state follows from what is on the node."
+      )
+    }
   }
 
   /// Notes a change of name, summary or metadata.

@@ -40,6 +40,8 @@ public struct Volume: Sendable, Equatable, Codable {
     case extend(PoolName, to: ByteCount)
     /// Ensure that the volume has the content of this snapshot.
     case revert(PoolName, to: SnapshotID)
+    /// Ensure that no earlier call about the volume, wherever it is under way, can change it any more.
+    case settle(PoolName)
     /// Ensure that the volume and its bytes are gone from this pool.
     case erase(PoolName)
   }
@@ -63,7 +65,7 @@ public struct Volume: Sendable, Equatable, Codable {
   public private(set) var revision: Revision
   /// While `extending`: the size to reach.
   public private(set) var targetSize: ByteCount?
-  /// While `reverting`: the snapshot whose content it gets.
+  /// While `reverting`: the snapshot whose content it gets; `nil` once that was given up.
   public private(set) var targetSnapshot: SnapshotID?
   /// While `creating`: the pools that refused or failed it, which are not asked again.
   public private(set) var triedPools: [PoolName]
@@ -103,7 +105,7 @@ public struct Volume: Sendable, Equatable, Codable {
     switch state {
     case .creating: pool.map { .provision($0) } ?? .place
     case .extending: targetSize.flatMap { size in pool.map { .extend($0, to: size) } }
-    case .reverting: targetSnapshot.flatMap { snapshot in pool.map { .revert($0, to: snapshot) } }
+    case .reverting: pool.map { pool in targetSnapshot.map { .revert(pool, to: $0) } ?? .settle(pool) }
     case .deleting: pool.map { .erase($0) }
     case .available, .errorExtending, .error, .deleted: nil
     }
@@ -187,7 +189,15 @@ public struct Volume: Sendable, Equatable, Codable {
     advance(at: now)
   }
 
-  /// Ends `reverting`: with the snapshot's content, or, when the pool gave up, with the content that it had.
+  /// Ends the attempt to revert. A call that was sent for it may still come late, and must not find writes to overwrite:
+  /// the volume is `reverting` until the pool has seen a newer revision.
+  public mutating func giveUpReverting(at now: Timestamp) throws(StorageError) {
+    try require(state == .reverting && targetSnapshot != nil, "left as it is")
+    targetSnapshot = nil
+    advance(at: now)
+  }
+
+  /// Ends `reverting`: with the snapshot's content, or, when that was given up, with the content that it had.
   public mutating func finishReverting(at now: Timestamp) throws(StorageError) {
     try require(state == .reverting, "made available")
     state = .available

@@ -15,7 +15,7 @@ public protocol NodeAPI: Sendable {
   /// The volume exists on the pool with at least this size, durable: `PUT /v1/volumes/{id}`.
   ///
   /// A new one holds zeros, or a copy of the request's source. An existing smaller one grows, with its exports; it never
-  /// shrinks. Refuses with `noSpace`, `notFound` (no such pool, no such source).
+  /// shrinks. Refuses with `noSpace`, `notFound` (no such pool, no such source, or no such volume where it must exist).
   func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress
 
   /// The volume and its bytes are gone from the pool: `DELETE /v1/volumes/{id}`. `inUse` while an export or a snapshot of

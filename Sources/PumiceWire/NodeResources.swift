@@ -22,6 +22,9 @@ public struct VolumeRequest: Sendable, Equatable, Codable {
   public var size: ByteCount
   /// What a new volume's bytes are a copy of; an existing volume keeps its own.
   public var source: VolumeSource?
+  /// Whether the volume has been there before: one that is missing is then `notFound`, and never made anew, empty. `nil`
+  /// is `false`.
+  public var mustExist: Bool?
   public var description: VolumeDescription
 
   public init(

@@ -36,6 +36,12 @@ extension Volume {
   }
 }
 
+extension Snapshot {
+  static func make(of volume: Volume, on pool: PoolName = .make(), at moment: Timestamp = .start) -> Self {
+    Self(id: .random(), of: volume, on: pool, name: "", createdAt: moment)
+  }
+}
+
 extension Attachment {
   static func make(volume: VolumeID, instance: InstanceID = .random(), node: NodeName = "n1") -> Self {
     Self(

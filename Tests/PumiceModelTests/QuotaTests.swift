@@ -54,6 +54,33 @@ struct QuotaTests {
     }
   }
 
+  @Test func snapshotsCountAmongTheGigabytesAndNotAmongTheVolumes() throws {
+    var usage = QuotaUsage()
+    let volume = Volume.make(size: .gibibytes(10), type: type.id)
+    var snapshot = Snapshot(id: .random(), of: volume, on: .vg1, name: "", createdAt: .start)
+    usage.count(volume)
+    usage.count(snapshot)
+    #expect(usage.volumes == 1 && usage.snapshots == 1)
+    #expect(usage.gigabytes == 20)
+    #expect(usage.gigabytesByType[type.id] == 20)
+    #expect(usage.snapshotsByType[type.id] == 1)
+    try usage.checkSnapshot(of: 10, type: type, against: QuotaSet(project: "p", limits: ["gigabytes": 30]))
+    for limits in [["gigabytes": 29], ["snapshots": 1], ["snapshots_ssd": 1], ["gigabytes_ssd": 29]] {
+      expectOverQuota(limits.keys.first ?? "") {
+        try usage.checkSnapshot(of: 10, type: type, against: QuotaSet(project: "p", limits: limits))
+      }
+    }
+    try snapshot.fail("x", at: .start)
+    usage = QuotaUsage()
+    usage.count(snapshot)
+    #expect(usage.snapshots == 1, "a snapshot in error still counts")
+    try snapshot.beginDeleting(at: .start)
+    try snapshot.finishDeleting(at: .start)
+    usage = QuotaUsage()
+    usage.count(snapshot)
+    #expect(usage == QuotaUsage())
+  }
+
   @Test func aTypeHasItsOwnLimit() {
     var usage = QuotaUsage()
     usage.count(.make(size: .gibibytes(10), type: type.id))

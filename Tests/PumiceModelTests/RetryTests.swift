@@ -19,4 +19,18 @@ struct RetryTests {
     #expect(retry.lastError == "away")
     #expect(retry.notBefore == .start + .seconds(12))
   }
+
+  @Test func progressForgetsFailuresAndStandingStillDoesNot() {
+    var retry = Retry()
+    retry.failed(StorageError(.timeout, "slow"), at: .start)
+    retry.progressed(to: 0.2, at: .start)
+    #expect(retry.attempts == 0)
+    #expect(retry.lastError == nil)
+    #expect(retry.progress == 0.2)
+    #expect(retry.notBefore.map { $0 > .start && $0 < .start + .seconds(1) } == true)
+    retry.failed(StorageError(.timeout, "slow"), at: .start)
+    retry.progressed(to: 0.2, at: .start)
+    #expect(retry.attempts == 1)
+    #expect(retry.lastError == "slow")
+  }
 }

@@ -85,6 +85,18 @@ struct VolumeTests {
     #expect(volume.state == .available && volume.failure == nil)
   }
 
+  @Test func aRevertThatIsGivenUpIsSettledBeforeTheVolumeIsFree() throws {
+    var volume = try Self.volume(in: .reverting)
+    #expect(volume.pendingWork == .revert(.vg1, to: SnapshotID(high: 1, low: 1)))
+    try volume.giveUpReverting(at: later)
+    #expect(volume.state == .reverting)
+    #expect(volume.pendingWork == .settle(.vg1))
+    #expect(throws: StorageError.self) { try volume.giveUpReverting(at: later) }
+    try volume.finishReverting(at: later)
+    #expect(volume.state == .available)
+    #expect(volume.targetSnapshot == nil)
+  }
+
   @Test func neverShrinks() throws {
     var volume = try Self.volume(in: .available)
     for size in [ByteCount.gibibytes(10), .gibibytes(9), .zero, ByteCount(-1)] {
@@ -101,7 +113,7 @@ struct VolumeTests {
     .available: ["beginExtending", "beginReverting", "beginDeleting", "reset available"],
     .extending: ["confirm", "failExtending"],
     .errorExtending: ["beginExtending", "beginDeleting", "reset available"],
-    .reverting: ["finishReverting"],
+    .reverting: ["giveUpReverting", "finishReverting"],
     .error: ["beginDeleting", "reset error"],
     .deleting: ["finishDeleting"],
     .deleted: [],
@@ -115,6 +127,7 @@ struct VolumeTests {
     "beginExtending": { try $0.beginExtending(to: .gibibytes(99), at: .start) },
     "failExtending": { try $0.failExtending("x", at: .start) },
     "beginReverting": { try $0.beginReverting(to: SnapshotID(high: 1, low: 1), at: .start) },
+    "giveUpReverting": { try $0.giveUpReverting(at: .start) },
     "finishReverting": { try $0.finishReverting(at: .start) },
     "beginDeleting": { try $0.beginDeleting(at: .start) },
     "finishDeleting": { try $0.finishDeleting(at: .start) },
@@ -203,7 +216,11 @@ struct VolumeTests {
     case .extending, .errorExtending:
       try other.beginExtending(to: .gibibytes(20), at: .start)
       if state == .errorExtending { try other.failExtending("no room", at: .start) }
-    case .reverting: try other.beginReverting(to: SnapshotID(high: 1, low: 1), at: .start)
+    case .reverting:
+      try other.beginReverting(to: SnapshotID(high: 1, low: 1), at: .start)
+      var givenUp = other
+      try givenUp.giveUpReverting(at: .start)
+      return [other, givenUp]
     case .error:
       other = fresh
       try other.fail("no pool", at: .start)

@@ -80,6 +80,7 @@ struct Invariants {
     for project in ["red", "blue"] {
       var usage = QuotaUsage()
       for volume in tables.volumes.values where volume.project == project { usage.count(volume) }
+      for snapshot in tables.snapshots.values where snapshot.project == project { usage.count(snapshot) }
       if usage != tables.usage(of: project) { violations.append("The quota of \(project) is not the sum of its rows.") }
     }
     for id in promises.created {
@@ -97,6 +98,7 @@ struct Invariants {
   private func describe(_ key: WorkKey, _ tables: Tables) -> String {
     switch key {
     case .volume(let id): tables.volumes[id].map { "\($0.state) \($0.retry.lastError ?? "")" } ?? ""
+    case .snapshot(let id): tables.snapshots[id].map { "\($0.state) \($0.retry.lastError ?? "")" } ?? ""
     case .attachment(let id): tables.attachments[id].map { "\($0.state) \($0.retry.lastError ?? "")" } ?? ""
     case .residue(let key): tables.residues[key]?.retry.lastError ?? ""
     }

@@ -16,7 +16,7 @@ import Testing
     case "attachesTwice": faults.attachesTwice = true
     default: faults.neverFinishes = true
     }
-    let caught = (0..<60).first { !Simulation(seed: $0, faults: faults).run().isEmpty }
-    #expect(caught != nil, "No seed of 60 noticed that the agent or the store \(name).")
+    let caught = (0..<300).first { !Simulation(seed: $0, faults: faults).run().isEmpty }
+    #expect(caught != nil, "No seed of 300 noticed that the agent or the store \(name).")
   }
 }

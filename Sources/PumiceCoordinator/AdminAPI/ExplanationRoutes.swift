@@ -125,6 +125,7 @@ private struct Explanation: Encodable {
     case .provision(let pool): "provision on \(pool)"
     case .extend(let pool, let size): "extend on \(pool) to \(size)"
     case .revert(let pool, let snapshot): "revert on \(pool) to snapshot \(snapshot)"
+    case .settle(let pool): "settle a revert that was given up on \(pool)"
     case .erase(let pool): "erase from \(pool)"
     }
   }

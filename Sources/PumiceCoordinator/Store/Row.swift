@@ -3,6 +3,7 @@ public import PumiceModel
 /// One row of the store: every kind of thing that the coordinator remembers.
 public enum Row: Sendable, Equatable {
   case volume(Volume)
+  case snapshot(Snapshot)
   case attachment(Attachment)
   case residue(Residue)
   case volumeType(VolumeType)
@@ -12,7 +13,7 @@ public enum Row: Sendable, Equatable {
 
   /// The tables, by their names in the database.
   public enum Table: String, Sendable, CaseIterable, Codable {
-    case volumes, attachments, residues
+    case volumes, snapshots, attachments, residues
     case volumeTypes = "volume_types"
     case quotas, nodes, messages
   }
@@ -25,8 +26,10 @@ public enum Row: Sendable, Equatable {
   public var key: Key {
     switch self {
     case .volume(let volume): Key(table: .volumes, id: volume.id.description)
+    case .snapshot(let snapshot): Key(table: .snapshots, id: snapshot.id.description)
     case .attachment(let attachment): Key(table: .attachments, id: attachment.id.description)
-    case .residue(let residue): Key(table: .residues, id: "\(residue.key.volume) \(residue.key.pool)")
+    case .residue(let residue):
+      Key(table: .residues, id: "\(residue.key.snapshot?.description ?? "\(residue.key.volume)") \(residue.key.pool)")
     case .volumeType(let type): Key(table: .volumeTypes, id: type.id.description)
     case .quota(let quota): Key(table: .quotas, id: quota.project)
     case .node(let node): Key(table: .nodes, id: node.name)

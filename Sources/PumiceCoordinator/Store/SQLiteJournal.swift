@@ -99,6 +99,11 @@ public final class SQLiteJournal: Journal {
             "CREATE TABLE \(table) (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL CHECK (json_valid(body))) STRICT")
       }
     }
+    migrator.registerMigration("2: snapshots") { database in
+      try database.execute(
+        sql: "CREATE TABLE snapshots (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL CHECK (json_valid(body))) STRICT"
+      )
+    }
     return migrator
   }
 
@@ -115,6 +120,7 @@ extension Row {
   fileprivate init(table: Table, json: Data, decoder: JSONDecoder) throws {
     switch table {
     case .volumes: self = .volume(try decoder.decode(Volume.self, from: json))
+    case .snapshots: self = .snapshot(try decoder.decode(Snapshot.self, from: json))
     case .attachments: self = .attachment(try decoder.decode(Attachment.self, from: json))
     case .residues: self = .residue(try decoder.decode(Residue.self, from: json))
     case .volumeTypes: self = .volumeType(try decoder.decode(VolumeType.self, from: json))
@@ -127,6 +133,7 @@ extension Row {
   fileprivate func json(_ encoder: JSONEncoder) throws -> Data {
     switch self {
     case .volume(let volume): try encoder.encode(volume)
+    case .snapshot(let snapshot): try encoder.encode(snapshot)
     case .attachment(let attachment): try encoder.encode(attachment)
     case .residue(let residue): try encoder.encode(residue)
     case .volumeType(let type): try encoder.encode(type)

@@ -7,6 +7,7 @@ public import PumiceModel
 /// are as good as their age and are not stored. Indexes follow from the rows and are made anew at load.
 public struct Tables: Sendable {
   public private(set) var volumes: TreeDictionary<VolumeID, Volume> = [:]
+  public private(set) var snapshots: TreeDictionary<SnapshotID, Snapshot> = [:]
   public private(set) var attachments: TreeDictionary<AttachmentID, Attachment> = [:]
   public private(set) var residues: TreeDictionary<Residue.Key, Residue> = [:]
   public private(set) var types: TreeDictionary<VolumeTypeID, VolumeType> = [:]
@@ -26,6 +27,13 @@ public struct Tables: Sendable {
   /// Indexes: what the volumes of a project, and those on a pool, add to its sums. Every create sums them anew.
   private var claimsByProject: TreeDictionary<ProjectID, TreeDictionary<VolumeID, Claim>> = [:]
   private var claimsByPool: TreeDictionary<PoolName, TreeDictionary<VolumeID, Claim>> = [:]
+  /// Indexes: the snapshots of a volume and of a project that are not gone, and what they add to the sums.
+  private var snapshotsByVolume: TreeDictionary<VolumeID, TreeSet<SnapshotID>> = [:]
+  private var snapshotsByProject: TreeDictionary<ProjectID, TreeSet<SnapshotID>> = [:]
+  private var snapshotClaimsByProject: TreeDictionary<ProjectID, TreeDictionary<SnapshotID, Claim>> = [:]
+  private var snapshotClaimsByPool: TreeDictionary<PoolName, TreeDictionary<SnapshotID, Claim>> = [:]
+  /// Index: the volumes that are being made from a volume or its snapshots, by that volume.
+  private var copiesBySource: TreeDictionary<VolumeID, TreeSet<VolumeID>> = [:]
   private var messagesByVolume: TreeDictionary<VolumeID, [MessageID]> = [:]
 
   private(set) var changes: [Change] = []
@@ -53,8 +61,32 @@ public struct Tables: Sendable {
     if let pool = volume.pool {
       claimsByPool[pool, default: [:]][volume.id] = volume.occupiesPool ? claim : nil
     }
-    index(.volume(volume.id), isPending: volume.pendingWork != nil)
+    if let source = volume.source?.volume {
+      if volume.state == .creating {
+        copiesBySource[source, default: []].insert(volume.id)
+      } else {
+        copiesBySource.remove(volume.id, of: source)
+      }
+    }
+    index(volume)
     changes.append(.put(.volume(volume)))
+  }
+
+  public mutating func put(_ snapshot: Snapshot) {
+    snapshots[snapshot.id] = snapshot
+    if snapshot.state == .deleted {
+      snapshotsByVolume.remove(snapshot.id, of: snapshot.volume)
+      snapshotsByProject.remove(snapshot.id, of: snapshot.project)
+    } else {
+      snapshotsByVolume[snapshot.volume, default: []].insert(snapshot.id)
+      snapshotsByProject[snapshot.project, default: []].insert(snapshot.id)
+    }
+    let claim = Claim(snapshot)
+    snapshotClaimsByProject[snapshot.project, default: [:]][snapshot.id] = snapshot.state == .deleted ? nil : claim
+    snapshotClaimsByPool[snapshot.pool, default: [:]][snapshot.id] = snapshot.occupiesPool ? claim : nil
+    index(.snapshot(snapshot.id), isPending: snapshot.pendingWork != nil)
+    if let volume = volumes[snapshot.volume] { index(volume) }
+    changes.append(.put(.snapshot(snapshot)))
   }
 
   public mutating func put(_ attachment: Attachment) {
@@ -121,6 +153,12 @@ public struct Tables: Sendable {
     changes.append(.remove(Row.volume(volume).key))
   }
 
+  public mutating func removeTombstone(_ snapshot: Snapshot) {
+    precondition(snapshot.state == .deleted, "Only tombstones are removed.")
+    snapshots[snapshot.id] = nil
+    changes.append(.remove(Row.snapshot(snapshot).key))
+  }
+
   public mutating func removeTombstone(_ attachment: Attachment) {
     precondition(!attachment.holdsVolume, "Only tombstones are removed.")
     attachments[attachment.id] = nil
@@ -131,6 +169,7 @@ public struct Tables: Sendable {
   mutating func load(_ row: Row) {
     switch row {
     case .volume(let volume): put(volume)
+    case .snapshot(let snapshot): put(snapshot)
     case .attachment(let attachment): put(attachment)
     case .residue(let residue): put(residue)
     case .volumeType(let type): put(type)
@@ -138,6 +177,12 @@ public struct Tables: Sendable {
     case .node(let node): put(node)
     case .message(let message): put(message)
     }
+  }
+
+  /// A volume is erased after its last snapshot: until then there is nothing to do about it.
+  private mutating func index(_ volume: Volume) {
+    let waits = volume.state == .deleting && snapshotsByVolume[volume.id] != nil
+    index(.volume(volume.id), isPending: volume.pendingWork != nil && !waits)
   }
 
   private mutating func index(_ key: WorkKey, isPending: Bool) {
@@ -165,6 +210,27 @@ public struct Tables: Sendable {
   /// What the volumes that have, or may soon have, bytes on a pool add to its sums.
   func claims(on pool: PoolName) -> TreeDictionary<VolumeID, Claim> { claimsByPool[pool] ?? [:] }
 
+  /// The snapshots of a volume that are not gone, in no order.
+  public func snapshots(of volume: VolumeID) -> [Snapshot] {
+    (snapshotsByVolume[volume] ?? []).compactMap { snapshots[$0] }
+  }
+
+  /// The snapshots of a project that are not gone; see `volumeIDs(of:)`.
+  public func snapshotIDs(of project: ProjectID) -> TreeSet<SnapshotID> { snapshotsByProject[project] ?? [] }
+
+  /// What the snapshots of a project that are not gone add to its sums.
+  func snapshotClaims(of project: ProjectID) -> TreeDictionary<SnapshotID, Claim> {
+    snapshotClaimsByProject[project] ?? [:]
+  }
+
+  /// What the snapshots that have, or may soon have, bytes on a pool add to its sums.
+  func snapshotClaims(on pool: PoolName) -> TreeDictionary<SnapshotID, Claim> { snapshotClaimsByPool[pool] ?? [:] }
+
+  /// The volumes that are being made from this one or from a snapshot of it.
+  public func copies(of volume: VolumeID) -> [Volume] {
+    (copiesBySource[volume] ?? []).compactMap { volumes[$0] }
+  }
+
   public func messages(about volume: VolumeID) -> [UserMessage] {
     (messagesByVolume[volume] ?? []).compactMap { messages[$0] }
   }
@@ -177,6 +243,7 @@ public struct Tables: Sendable {
 /// A row with work to do.
 public enum WorkKey: Hashable, Sendable {
   case volume(VolumeID)
+  case snapshot(SnapshotID)
   case attachment(AttachmentID)
   case residue(Residue.Key)
 }
@@ -192,7 +259,7 @@ public struct Observation: Sendable {
   }
 }
 
-/// The part of a volume's row that sums are made of. Plain bits: thousands are added up for every create.
+/// The part of a volume's or a snapshot's row that sums are made of. Plain bits: thousands are added up for every create.
 struct Claim: Sendable, Equatable {
   let type: VolumeTypeID
   let size: ByteCount
@@ -204,5 +271,21 @@ struct Claim: Sendable, Equatable {
     size = volume.size
     promisedSize = volume.promisedSize
     confirmedAt = volume.confirmedAt
+  }
+
+  init(_ snapshot: Snapshot) {
+    type = snapshot.type
+    size = snapshot.size
+    promisedSize = snapshot.promisedSize
+    confirmedAt = snapshot.confirmedAt
+  }
+}
+
+extension TreeDictionary where Value: SetAlgebra {
+  /// Takes a member out of the set of a key; an empty set is not kept.
+  fileprivate mutating func remove(_ member: Value.Element, of key: Key) {
+    guard var members = self[key] else { return }
+    members.remove(member)
+    self[key] = members.isEmpty ? nil : members
   }
 }

@@ -188,6 +188,11 @@ extension ExtraSpecs.Comparison {
 }
 
 extension PoolState {
+  /// What the pool lacks of these extra specs: the first demand that it does not meet; `nil` when it meets all.
+  public func lack(of extraSpecs: [String: String]) -> String? {
+    ExtraSpecs(extraSpecs).firstUnmet(by: self)?.reason(on: self)
+  }
+
   /// The facts that extra specs may name although no agent reports them as capabilities.
   fileprivate func figure(named name: String) -> PoolFigure? {
     switch name {

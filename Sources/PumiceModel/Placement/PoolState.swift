@@ -7,7 +7,8 @@ public struct PoolState: Sendable, Equatable {
   /// Why an operator disabled the node, in the operator's words.
   public var disabledReason: String?
   public var report: PoolReport
-  /// The virtual size of all our volumes on it, existing or on their way.
+  /// The virtual size of all our volumes and snapshots on it, existing or on their way. A snapshot counts in full, also on
+  /// a thin pool: as much may be written to its volume before it shares nothing with it any more.
   public var promised: ByteCount
   /// The part of `promised` that the report can't know of yet: not made, or made after the report.
   public var unconfirmed: ByteCount

@@ -11,6 +11,12 @@ final class FakeNode: NodeAPI {
     var exports: [AttachmentID: VolumeID] = [:]
     var connections: [AttachmentID: (volume: VolumeID, instance: InstanceID, device: String)] = [:]
     var volumeFailure: StorageError?
+    var revertFailure: StorageError?
+    /// How many calls a copy, and how many a removal, answers as unfinished.
+    var copySlices = 0
+    var wipeSlices = 0
+    var slicesDone: [String: Int] = [:]
+    var calls: [String] = []
   }
 
   let name: NodeName
@@ -28,11 +34,32 @@ final class FakeNode: NodeAPI {
   /// From now on making a volume fails so.
   func failVolumes(with error: StorageError?) { state.withLock { $0.volumeFailure = error } }
 
+  /// From now on reverting a volume fails so.
+  func failReverts(with error: StorageError?) { state.withLock { $0.revertFailure = error } }
+
+  /// From now on copying and wiping take that many calls more than one.
+  func setSlices(copy: Int = 0, wipe: Int = 0) {
+    state.withLock { state in
+      state.copySlices = copy
+      state.wipeSlices = wipe
+      state.slicesDone = [:]
+    }
+  }
+
+  /// What was asked of volumes and snapshots, in its order.
+  var calls: [String] { state.withLock { $0.calls } }
   var volumes: [VolumeID: ByteCount] { state.withLock { $0.volumes } }
+  var snapshots: [SnapshotID: VolumeID] { state.withLock { $0.snapshots } }
   var connections: Int { state.withLock { $0.connections.count } }
 
   /// Puts a volume there that nobody asked for.
   func plant(_ id: VolumeID) { state.withLock { $0.volumes[id] = .gibibytes(1) } }
+
+  /// Takes a volume away behind everybody's back.
+  func forget(_ id: VolumeID) { state.withLock { $0.volumes[id] = nil } }
+
+  /// Puts a snapshot there that nobody asked for, or takes one away.
+  func plant(_ id: SnapshotID, of volume: VolumeID?) { state.withLock { $0.snapshots[id] = volume } }
 
   var currentReport: NodeReport {
     let inventory = currentInventory
@@ -71,38 +98,68 @@ final class FakeNode: NodeAPI {
   func report() async throws(StorageError) -> NodeReport { currentReport }
   func inventory() async throws(StorageError) -> Inventory { currentInventory }
 
-  func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress {
-    let failure = state.withLock { state in
-      if state.volumeFailure == nil { state.volumes[id] = request.size }
-      return state.volumeFailure
+  /// Does one slice of the work with this name; the last one is complete.
+  private func slice(_ name: String, of total: Int, _ state: inout State) -> Progress {
+    let done = state.slicesDone[name, default: 0]
+    state.calls.append(name)
+    guard done < total else {
+      state.slicesDone[name] = nil
+      return .complete
     }
-    if let failure { throw failure }
-    return .complete
+    state.slicesDone[name] = done + 1
+    return Progress(done: Double(done) / Double(total))
+  }
+
+  func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress {
+    try state.withLock { state throws(StorageError) in
+      if let failure = state.volumeFailure { throw failure }
+      if request.mustExist == true, state.volumes[id] == nil { throw StorageError(.notFound, "No such volume.") }
+      switch request.source {
+      case .snapshot(let snapshot, let volume):
+        guard state.snapshots[snapshot] == volume else { throw StorageError(.notFound, "No such snapshot.") }
+      case .volume(let volume):
+        guard state.volumes[volume] != nil else { throw StorageError(.notFound, "No such volume.") }
+      case nil: break
+      }
+      let progress = slice("ensure volume \(id)", of: request.source == nil ? 0 : state.copySlices, &state)
+      if progress.isComplete { state.volumes[id] = max(request.size, state.volumes[id] ?? .zero) }
+      return progress
+    }
   }
 
   func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress {
-    state.withLock { $0.volumes[id] = nil }
-    return .complete
+    try state.withLock { state throws(StorageError) in
+      guard !state.snapshots.values.contains(id) else { throw StorageError(.inUse, "It has snapshots.") }
+      state.volumes[id] = nil
+      return slice("remove volume \(id)", of: state.wipeSlices, &state)
+    }
   }
 
   func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress {
-    let isThere = state.withLock { $0.volumes[id] != nil && $0.snapshots[request.snapshot] == id }
-    guard isThere else { throw StorageError(.notFound, "No such volume or snapshot.") }
-    return .complete
+    try state.withLock { state throws(StorageError) in
+      if let failure = state.revertFailure { throw failure }
+      guard state.volumes[id] != nil, state.snapshots[request.snapshot] == id else {
+        throw StorageError(.notFound, "No such volume or snapshot.")
+      }
+      return slice("revert volume \(id) to \(request.snapshot)", of: state.copySlices, &state)
+    }
   }
 
   func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress {
-    let failure = state.withLock { state in
-      if state.volumeFailure == nil { state.snapshots[id] = request.volume }
-      return state.volumeFailure
+    try state.withLock { state throws(StorageError) in
+      if let failure = state.volumeFailure { throw failure }
+      guard state.volumes[request.volume] != nil else { throw StorageError(.notFound, "No such volume.") }
+      let progress = slice("ensure snapshot \(id)", of: state.copySlices, &state)
+      if progress.isComplete { state.snapshots[id] = request.volume }
+      return progress
     }
-    if let failure { throw failure }
-    return .complete
   }
 
   func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress {
-    state.withLock { $0.snapshots[id] = nil }
-    return .complete
+    state.withLock { state in
+      state.snapshots[id] = nil
+      return slice("remove snapshot \(id)", of: state.wipeSlices, &state)
+    }
   }
 
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {

@@ -13,8 +13,9 @@ struct JournalConformance {
 
     var volume = Volume.make(name: "it's \"quoted\" 名前")
     let rows: [Row] = [
-      .volume(volume), .attachment(.make(volume: volume.id)),
-      .residue(Residue(volume: volume.id, pool: .make(), revision: 3)),
+      .volume(volume), .attachment(.make(volume: volume.id)), .snapshot(.make(of: volume)),
+      .residue(Residue(Residue.Key(volume: volume.id, pool: .make()), revision: 3)),
+      .residue(Residue(Residue.Key(volume: volume.id, snapshot: .random(), pool: .make()), revision: 3)),
       .volumeType(.make(extraSpecs: ["capabilities:replication": "<is> True"])),
       .quota(QuotaSet(project: "p", limits: ["volumes": -1])),
       .node(Node(name: "n", address: "http://[::1]:9776", availabilityZone: "a", registeredAt: .start)),

@@ -1,0 +1,56 @@
+import HashTreeCollections
+public import PumiceModel
+
+/// What the reconciler writes about snapshots: the outcome of each call. Each is one transaction.
+extension Tables {
+  /// The pool has the snapshot.
+  public mutating func confirm(_ asked: Snapshot, at now: Timestamp) throws(StorageError) {
+    guard var snapshot = unchanged(asked) else { return }
+    try snapshot.confirm(at: now)
+    put(snapshot)
+  }
+
+  /// Taking it goes on; ask again in a moment.
+  public mutating func noteProgress(_ asked: Snapshot, _ done: Double, at now: Timestamp) {
+    guard var snapshot = unchanged(asked) else { return }
+    snapshot.retry.progressed(to: done, at: now)
+    put(snapshot)
+  }
+
+  /// It could not be taken: again later, or, after a permanent error or too many tries, given up with a message.
+  public mutating func noteTakeFailure(
+    _ asked: Snapshot, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
+  ) throws(StorageError) {
+    guard var snapshot = unchanged(asked) else { return }
+    snapshot.retry.failed(error, at: now)
+    let isHopeless = !error.isTransient || snapshot.retry.attempts >= policy.maxCopyAttempts
+    guard isHopeless || nodes[snapshot.pool.node]?.isLost == true else { return put(snapshot) }
+    try snapshot.fail(error.message, at: now)
+    put(snapshot)
+    leave(Residue(of: snapshot, on: snapshot.pool))
+    put(
+      UserMessage(
+        id: surroundings.newID(), project: snapshot.project, volume: snapshot.volume, snapshot: snapshot.id,
+        action: .takeSnapshot, text: error.message, createdAt: now))
+  }
+
+  /// An erase failed: it is tried again for as long as it takes.
+  public mutating func noteEraseFailure(_ asked: Snapshot, _ error: StorageError, at now: Timestamp) {
+    guard var snapshot = unchanged(asked) else { return }
+    snapshot.retry.failed(error, at: now)
+    put(snapshot)
+  }
+
+  /// The pool has the snapshot no more. Name and quota are free; bytes that are left to wipe are seen to by a residue.
+  public mutating func confirmErased(_ asked: Snapshot, wiped: Double, at now: Timestamp) throws(StorageError) {
+    guard var snapshot = unchanged(asked) else { return }
+    try snapshot.finishDeleting(at: now)
+    put(snapshot)
+    if wiped < 1 { leave(Residue(of: snapshot, on: snapshot.pool), wiped: wiped, at: now) }
+  }
+
+  /// The row, unless something else has changed it since the call went out: then the outcome is of no interest.
+  private func unchanged(_ asked: Snapshot) -> Snapshot? {
+    snapshots[asked.id].flatMap { $0.revision == asked.revision ? $0 : nil }
+  }
+}
