@@ -31,6 +31,23 @@ struct FleetCommandTests {
     #expect(listed.output.contains("no: new disks  nova"))
   }
 
+  @Test func aNewNodeIsWaitedForUntilItHasReported() async throws {
+    var members = Self.node.object
+    members["state"] = "down"
+    let path = "GET /pumice/v1/nodes/n1"
+    let (shown, _) = try await run(
+      "node", "show", "n1", "--wait", "--quiet",
+      against: [path: [Fixture.missing, .json(JSONValue.object(members)), .json(Self.node)]])
+    #expect(shown.status == .ok && shown.output == "n1")
+    #expect(shown.progress.first?.hasPrefix("Node n1: it has not reported yet") == true)
+    #expect(shown.progress.last?.hasPrefix("Node n1: down") == true)
+    let (missing, _) = try await run("node", "show", "n1", against: [path: [Fixture.missing]])
+    #expect(missing.status == .notFound)
+    let (late, _) = try await run("node", "show", "n1", "--wait", "--timeout", "1", against: [:])
+    #expect(late.status == .timeout)
+    #expect(late.errors.contains("it has not reported yet. The log of its agent"))
+  }
+
   @Test func aNodeIsDisabledWithItsReasonAndEnabled() async throws {
     let script: [String: [ScriptedCoordinator.Answer]] = [
       "PUT /pumice/v1/nodes/n1": [.json(["node": Self.node] as [String: JSONValue])],

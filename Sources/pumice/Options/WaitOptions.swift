@@ -24,9 +24,10 @@ struct WaitOptions: ParsableArguments {
   /// Looks again and again, less often by and by, until it is done.
   ///
   /// A coordinator that is away for a while does not end the wait: it may just be restarting.
+  /// - Parameter advice: Where to look when it takes too long.
   /// - Throws: what `look` throws otherwise, and `timeout` with the last state.
-  func until<Resource: ProjectResource, Value: Sendable>(
-    _ subject: Resource, _ look: () async throws -> Outcome<Value>
+  func until<Value: Sendable>(
+    _ subject: String, advice: String, _ look: () async throws -> Outcome<Value>
   ) async throws -> Value {
     let clock = ContinuousClock()
     let start = clock.now
@@ -45,10 +46,9 @@ struct WaitOptions: ParsableArguments {
       let passed = clock.now - start
       guard passed < .seconds(timeout) else {
         throw CommandFailure(
-          .timeout, "\(subject.title) is not done after \(timeout) seconds: \(state).",
-          advice: "It goes on by itself; \(Resource.explainer) says what holds it up.")
+          .timeout, "\(subject) is not done after \(timeout) seconds: \(state).", advice: advice)
       }
-      Console.current.showProgress(Table.printable("\(subject.title): \(state) (\(passed.components.seconds) s)"))
+      Console.current.showProgress(Table.printable("\(subject): \(state) (\(passed.components.seconds) s)"))
       try await Task.sleep(for: min(pause, .seconds(timeout) - passed))
       pause = min(pause * 3 / 2, .seconds(2))
     }
@@ -59,7 +59,7 @@ struct WaitOptions: ParsableArguments {
     _ resource: Resource, whileItIsBeing participle: String, _ client: CoordinatorClient,
     _ judge: (Resource) async throws -> Outcome<Resource>
   ) async throws -> Resource {
-    try await until(resource) {
+    try await until(resource.title, advice: resource.whatHoldsItUp) {
       guard let now: Resource = try await client.resource(id: resource.id) else {
         throw CommandFailure(.notFound, "\(resource.title) was deleted while it was being \(participle).")
       }
@@ -81,7 +81,7 @@ struct WaitOptions: ParsableArguments {
   }
 
   func untilGone<Resource: ProjectResource>(_ resource: Resource, _ client: CoordinatorClient) async throws {
-    try await until(resource) {
+    try await until(resource.title, advice: resource.whatHoldsItUp) {
       guard let now: Resource = try await client.resource(id: resource.id) else { return .done(()) }
       if now.status == "error_deleting" {
         throw await client.failure("\(now.title) could not be deleted", of: now)
@@ -89,4 +89,8 @@ struct WaitOptions: ParsableArguments {
       return .going(now.status)
     }
   }
+}
+
+extension ProjectResource {
+  fileprivate var whatHoldsItUp: String { "It goes on by itself; \(Self.explainer) says what holds it up." }
 }
