@@ -44,6 +44,26 @@ struct AttachCommandTests {
     #expect(run.errors == "pumice: Volume db could not be attached to web1: The serial differs.")
   }
 
+  @Test func theReasonIsNotThatOfASnapshot() async throws {
+    let coordinator = ScriptedCoordinator(
+      base.merging([
+        Fixture.show: [Fixture.one(Fixture.volume("available"))],
+        Fixture.explain: [
+          .json(
+            [
+              "messages": [
+                ["text": "The serial differs.", "snapshot_id": nil],
+                ["text": "The pool is full.", "snapshot_id": .string(Fixture.snapshotID)],
+              ]
+            ] as [String: JSONValue])
+        ],
+      ]) { $1 })
+    let run = try await coordinator.serve { url in
+      await CommandRun.pumice(["attach", Fixture.volumeID, "web1", "--wait"], url: url)
+    }
+    #expect(run.errors.hasSuffix("could not be attached to web1: The serial differs."))
+  }
+
   @Test func detachFindsTheInstanceByItself() async throws {
     let (run, calls) = try await run(
       ["detach", Fixture.volumeID, "--wait"],

@@ -8,6 +8,7 @@ struct AdminRoutes {
     let routes = Routes(api: api, versions: nil, groups: [router.group("pumice/v1")])
     addNodes(to: routes)
     addExplanation(to: routes)
+    addSnapshotExplanation(to: routes)
     addDoctor(to: routes)
   }
 }

@@ -76,19 +76,6 @@ private struct Explanation: Encodable {
     }
   }
 
-  struct Message: Encodable {
-    let createdAt: String
-    let action: String
-    let text: String
-    @OrNull var requestID: String?
-
-    enum CodingKeys: String, CodingKey {
-      case action, text
-      case createdAt = "created_at"
-      case requestID = "request_id"
-    }
-  }
-
   let volume: Subject
   let placement: Placement
   @OrNull var pendingWork: String?
@@ -97,7 +84,7 @@ private struct Explanation: Encodable {
   @OrNull var lastError: String?
   @OrNull var progress: Double?
   let attachments: [Attached]
-  let messages: [Message]
+  let messages: [ExplainedMessage]
 
   init(_ row: VolumeRow, _ messages: [UserMessage]) {
     let volume = row.volume
@@ -110,9 +97,7 @@ private struct Explanation: Encodable {
       pool: volume.pool?.description, tried: volume.triedPools.map(\.description), zone: volume.availabilityZone)
     attempts = volume.retry.attempts
     attachments = row.holders.map { Attached($0) }
-    self.messages = messages.sorted { $0.createdAt < $1.createdAt }.map {
-      Message(createdAt: $0.createdAt.zulu, action: "\($0.action)", text: $0.text, requestID: $0.requestID)
-    }
+    self.messages = ExplainedMessage.all(messages)
     pendingWork = volume.pendingWork.map(Self.word)
     nextTry = volume.retry.notBefore?.zulu
     lastError = volume.retry.lastError

@@ -12,10 +12,10 @@ extension CoordinatorClient {
 
   /// The failure of something that ended in an error state, with the coordinator's reason.
   func failure<Resource: ProjectResource>(_ attempt: String, of resource: Resource) async -> CommandFailure {
-    if let told = try? await explanation(of: resource),
-      let reason = told[Resource.kind]["failure"].string ?? told["last_error"].string
-        ?? told["messages"].array.last?["text"].string
-    {
+    let told = (try? await explanation(of: resource)) ?? .null
+    // A volume's messages are also about its snapshots.
+    let message = told["messages"].array.last { $0["snapshot_id"].string ?? resource.id == resource.id }
+    if let reason = told[Resource.kind]["failure"].string ?? told["last_error"].string ?? message?["text"].string {
       return CommandFailure(.failed, "\(attempt): \(reason)")
     }
     return CommandFailure(.failed, "\(attempt).", advice: "See: \(Resource.explainer) \(resource.id)")

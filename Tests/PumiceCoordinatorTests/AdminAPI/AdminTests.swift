@@ -57,6 +57,32 @@ import Testing
     }
   }
 
+  @Test func anExplanationOfASnapshotSaysWhatIsPendingAndWhy() async throws {
+    try await withCoordinator { (coordinator) async throws in
+      let volume = try await coordinator.volume()
+      coordinator.nodes[0].failVolumes(with: StorageError(.unavailable, "The disk is away."))
+      let surroundings = coordinator.api.surroundings
+      let id = try await coordinator.api.store.write { tables in
+        try tables.createSnapshot(SnapshotOrder(of: volume), of: "demo", at: surroundings.now(), in: surroundings).id
+      }
+      try await coordinator.until("a try has failed") { ($0.snapshots[id]?.retry.attempts ?? 0) > 0 }
+      let explained = try await coordinator.get("/pumice/v1/snapshots/\(id)/explain")
+      #expect(explained["snapshot"]["volume"] == .string("\(volume)"))
+      #expect(explained["snapshot"]["status"] == .string("creating"))
+      #expect(explained["placement"]["pool"] == .string("n1@ssd#ssd"))
+      #expect(explained["pending_work"] == .string("take on n1@ssd#ssd"))
+      #expect(explained["last_error"] == .string("The disk is away."))
+      coordinator.nodes[0].failVolumes(with: StorageError(.unsupported, "It can't."))
+      try await coordinator.until("it is given up") { $0.snapshots[id]?.state == .error }
+      let failed = try await coordinator.get("/pumice/v1/snapshots/\(id)/explain")
+      #expect(failed["snapshot"]["failure"] == .string("It can't."))
+      #expect(failed["pending_work"] == .null)
+      #expect(failed["messages"][0]["text"] == .string("It can't."))
+      #expect(failed["messages"][0]["snapshot_id"] == .string("\(id)"))
+      #expect(try await coordinator.get("/pumice/v1/snapshots/\(volume)/explain").status == 404)
+    }
+  }
+
   @Test func theDoctorFindsWhatNobodyKnows() async throws {
     try await withCoordinator { (coordinator) async throws in
       #expect(try await coordinator.get("/pumice/v1/doctor").text == #"{"findings":[]}"#)
