@@ -133,7 +133,7 @@ let package = Package(
     // The suites that run inside the nodes of the lab. Those of LabTests have them run there.
     .testTarget(
       name: "LabNodeTests",
-      dependencies: ["Conformance", "PumiceAgent", "PumiceModel"],
+      dependencies: ["Conformance", "PumiceAgent", "PumiceModel", "PumiceWire", "TestBed", logging],
       path: "Tests/LabNode", swiftSettings: settings),
 
     // What every driver of a port is held to.

@@ -16,7 +16,7 @@ public struct AgentCheck: Sendable {
     public let isRequired: Bool
   }
 
-  private let configuration: AgentConfiguration
+  let configuration: AgentConfiguration
 
   public init(_ configuration: AgentConfiguration) { self.configuration = configuration }
 
@@ -98,6 +98,7 @@ public struct AgentCheck: Sendable {
     switch exporter.kind {
     case .none: return [ok("exporter", "None: volumes of this node can't be attached.", isRequired: false)]
     case .memory: return [ok("exporter", "In memory.")]
+    case .lio: return lioLines()
     case .tgt:
       let isAlive = await TGTDaemon(
         socketPath: exporter.socketPath, launch: nil, logger: Agent.logger(level: .critical), whenFresh: {}
@@ -146,11 +147,11 @@ public struct AgentCheck: Sendable {
 
   // MARK: Lines
 
-  private func ok(_ part: String, _ detail: String, isRequired: Bool = true) -> Line {
+  func ok(_ part: String, _ detail: String, isRequired: Bool = true) -> Line {
     Line(part: part, isOK: true, detail: detail, remedy: nil, isRequired: isRequired)
   }
 
-  private func missing(_ part: String, _ detail: String, _ remedy: String, isRequired: Bool = true) -> Line {
+  func missing(_ part: String, _ detail: String, _ remedy: String, isRequired: Bool = true) -> Line {
     Line(part: part, isOK: false, detail: detail, remedy: remedy, isRequired: isRequired)
   }
 

@@ -100,6 +100,10 @@ private struct Settings {
       throw .invalid("exporter.portals", "must be host:port; \"\(portal)\" is not.")
     }
     guard !portals.isEmpty else { throw .invalid("exporter.portals", "must not be empty.") }
+    for portal in portals where kind == .lio && LIOPortal(portal)?.isEverywhere != false {
+      throw .invalid(
+        "exporter.portals", "must be addresses of this machine when kind is lio; \"\(portal)\" is none.")
+    }
     return AgentConfiguration.Exporter(
       kind: kind, socketPath: socket, portals: portals, startsDaemon: try truth(.exporterStart) ?? true,
       targetPrefix: try iscsiName(.exporterTargetPrefix) ?? "iqn.2026-11.io.pumice")

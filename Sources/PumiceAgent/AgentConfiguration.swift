@@ -35,7 +35,7 @@ public struct AgentConfiguration: Sendable, Equatable {
   }
 
   public struct Exporter: Sendable, Equatable {
-    public enum Kind: String, Sendable, CaseIterable { case tgt, memory, none }
+    public enum Kind: String, Sendable, CaseIterable { case lio, tgt, memory, none }
 
     public var kind: Kind
     /// tgtd's management socket, control port included.

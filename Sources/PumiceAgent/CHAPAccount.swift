@@ -10,10 +10,10 @@ struct CHAPAccount: Sendable {
 
   init(for attachment: AttachmentID, using generator: inout some RandomNumberGenerator) {
     user = Self.user(for: attachment)
-    // `randomElement` is without bias. 16 characters of 56 are 92 bits, and all that every initiator takes.
+    // `randomElement` is without bias. 16 characters of 55 are 92 bits, and all that every initiator takes.
     secret = String((0..<16).compactMap { _ in Self.alphabet.randomElement(using: &generator) })
   }
 
-  /// Letters and digits, without those that look alike.
-  private static let alphabet = Array("23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz")
+  /// Letters and digits, without those that look alike, and without U: LIO takes what begins with NULL for no secret.
+  private static let alphabet = Array("23456789ABCDEFGHJKLMNPQRSTVWXYZabcdefghijkmnpqrstuvwxyz")
 }

@@ -17,16 +17,18 @@ struct Drivers {
     self.configuration = configuration
     self.logger = logger
     for backend in configuration.backends { node.backends.append(try await backend.open(logger: logger)) }
-    node.exporter = makeExporter()
+    node.exporter = try makeExporter()
     (node.hypervisor, node.connector) = makeHypervisor(initiator)
     if let service = node.hypervisor as? any Service { services.append(service) }
   }
 
-  private func makeExporter() -> (any TargetExporter)? {
+  private func makeExporter() throws(StorageError) -> (any TargetExporter)? {
     let exporter = configuration.exporter
     let disks = node.backends.compactMap { $0 as? InMemoryBackend }.map { ($0.name, $0.disk) }
     return switch exporter.kind {
     case .none: nil
+    case .lio:
+      try LIOExporter(portals: exporter.portals, iqnPrefix: exporter.targetPrefix, logger: logger)
     case .tgt:
       TGTExporter(
         socketPath: exporter.socketPath, portals: exporter.portals, iqnPrefix: exporter.targetPrefix, logger: logger)
@@ -57,6 +59,7 @@ struct Drivers {
     let exporter = configuration.exporter
     return switch exporter.kind {
     case .none, .memory: nil
+    case .lio: (node.exporter as? LIOExporter).map { LIOWatch(exporter: $0, logger: logger, whenFresh: whenFresh) }
     case .tgt:
       TGTDaemon(
         socketPath: exporter.socketPath,

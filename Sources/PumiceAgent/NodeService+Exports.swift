@@ -97,7 +97,7 @@ extension NodeService {
       $0.volume == export.volume && $0.attachment != export.attachment
     }
     try await exporter.remove(export, remaining: remaining)
-    guard try await !exporter.exports().contains(where: { $0.attachment == export.attachment }) else {
+    guard try await !exporter.exports(of: export.volume).contains(where: { $0.attachment == export.attachment }) else {
       throw StorageError(
         .failed, "Fencing \(export.initiator) off volume \(export.volume) failed: the target still offers it.")
     }

@@ -43,11 +43,21 @@ public struct LibiscsiInitiator: TestInitiator {
   public func logIn(
     to target: ExportedTarget, as initiator: String, user: String?, secret: String?
   ) async throws(StorageError) -> any TestSession {
-    try await BlockingCalls.run { () throws(StorageError) in
-      LibiscsiSession(
-        try ISCSISession(
-          ISCSISession.Address(portal: target.portals[0], iqn: target.iqn, lun: target.lun), initiator: initiator,
-          user: user, secret: secret))
+    var refusals = 0
+    while true {
+      do throws(StorageError) {
+        return try await BlockingCalls.run { () throws(StorageError) in
+          LibiscsiSession(
+            try ISCSISession(
+              ISCSISession.Address(portal: target.portals[0], iqn: target.iqn, lun: target.lun), initiator: initiator,
+              user: user, secret: secret))
+        }
+      } catch {
+        // LIO interrupts the login that is under way at a portal when any target there goes.
+        refusals += 1
+        guard error.code == .unavailable, refusals < 5 else { throw error }
+        try? await Task.sleep(for: .milliseconds(50))
+      }
     }
   }
 }

@@ -196,6 +196,17 @@ import Testing
     }
   }
 
+  @Test func theCheckLooksAtTheKernelsTarget() async throws {
+    try await withConfiguration("exporter: {kind: lio, portals: [\"127.0.0.1:3260\", \"192.0.2.1:3260\"]}") {
+      configuration, _ in
+      let lines = await AgentCheck(configuration).lines()
+      #expect(Set(["LIO permission", "LIO modules", "configfs"]).isSubset(of: lines.map(\.part)))
+      let portals = lines.first { $0.part == "portals" }
+      #expect(portals?.isOK == false && portals?.isRequired == false)
+      #expect(portals?.detail.contains("192.0.2.1:3260") == true && portals?.detail.contains("127.0.0.1") == false)
+    }
+  }
+
   @Test func theCheckOfAnAgentInMemoryIsContent() async throws {
     try await withConfiguration { configuration, _ in
       #expect(await AgentCheck(configuration).lines().filter { !$0.isOK && $0.isRequired } == [])

@@ -4,7 +4,7 @@ package import PumiceModel
 ///
 /// The threads live as long as the process. A call that hangs in the kernel takes one of them; the others go on.
 package enum BlockingCalls {
-  private static let threads = BlockingThreads("blocking", count: 8)
+  static let threads = BlockingThreads("blocking", count: 8)
 
   /// Runs `body` on such a thread, in order of arrival. A task that is cancelled before throws `unavailable`; `body` itself
   /// runs to its end.

@@ -11,6 +11,8 @@ final class BlockingThreads: Sendable {
   private struct Queue {
     var waiting: [@Sendable () -> Void] = []
     var next = 0
+    /// Threads that shall end with the work they have.
+    var surplus = 0
 
     mutating func take() -> (@Sendable () -> Void)? {
       guard next < waiting.count else { return nil }
@@ -22,28 +24,42 @@ final class BlockingThreads: Sendable {
     }
   }
 
+  private let name: String
   private let queue = Mutex(Queue())
   private let arrivals = Semaphore()
 
   init(_ name: String, count: Int) {
-    for number in 1...count {
-      // Never let go: the threads, and so this object, live as long as the process.
-      let thread = Thread { self.work() }
-      thread.name = "\(name)-\(number)"
-      thread.start()
-    }
+    self.name = name
+    for _ in 1...count { addOne() }
   }
+
+  /// In place of a thread that hangs.
+  func addOne() {
+    // Never let go: the threads, and so this object, live as long as the process.
+    let thread = Thread { self.work() }
+    thread.name = name
+    thread.start()
+  }
+
+  /// Called in a thread that hung and is back: it ends with this work.
+  func dropOne() { queue.withLock { $0.surplus += 1 } }
 
   func submit(_ work: @escaping @Sendable () -> Void) {
     queue.withLock { $0.waiting.append(work) }
     arrivals.post()
   }
 
-  private func work() -> Never {
+  private func work() {
     blockBrokenPipes()
     while true {
       arrivals.wait()
       queue.withLock { $0.take() }?()
+      let ends = queue.withLock { queue in
+        guard queue.surplus > 0 else { return false }
+        queue.surplus -= 1
+        return true
+      }
+      if ends { return }
     }
   }
 }

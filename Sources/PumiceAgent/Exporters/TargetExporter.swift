@@ -5,6 +5,7 @@ public import PumiceWire
 ///
 /// | driver             | kind     | speaks to                              |
 /// |--------------------|----------|----------------------------------------|
+/// | `LIOExporter`      | `lio`    | the kernel, through configfs           |
 /// | `TGTExporter`      | `tgt`    | tgtd, over its management socket       |
 /// | `InMemoryExporter` | `memory` | `InMemoryFabric`                       |
 ///
@@ -25,6 +26,15 @@ public protocol TargetExporter: Sendable {
 
   /// What the target really offers now.
   func exports() async throws(StorageError) -> [Inventory.Export]
+
+  /// The same, of one volume. Asked after each `remove`, so it should cost no more for many volumes than for one.
+  func exports(of volume: VolumeID) async throws(StorageError) -> [Inventory.Export]
+}
+
+extension TargetExporter {
+  public func exports(of volume: VolumeID) async throws(StorageError) -> [Inventory.Export] {
+    try await exports().filter { $0.volume == volume }
+  }
 }
 
 /// One volume offered to one initiator, for one attachment: what the agent's record says.
