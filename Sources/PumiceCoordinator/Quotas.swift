@@ -21,6 +21,7 @@ extension Tables {
     var resources: [(name: String, inUse: Int)] = QuotaSet.defaults.keys.sorted().map { name in
       switch name {
       case "volumes": (name, usage.volumes)
+      case "snapshots": (name, usage.snapshots)
       case "gigabytes": (name, usage.gigabytes)
       default: (name, 0)
       }
@@ -28,7 +29,7 @@ extension Tables {
     for type in types.values.sorted(by: { $0.name < $1.name }) {
       resources.append(("volumes_\(type.name)", usage.volumesByType[type.id] ?? 0))
       resources.append(("gigabytes_\(type.name)", usage.gigabytesByType[type.id] ?? 0))
-      resources.append(("snapshots_\(type.name)", 0))
+      resources.append(("snapshots_\(type.name)", usage.snapshotsByType[type.id] ?? 0))
     }
     return resources
   }

@@ -11,28 +11,12 @@ extension Tables {
     var volume = try volume(id, of: project)
     if let name { volume.name = name }
     if let summary { volume.summary = summary }
-    if let metadata { volume.metadata = try checkedMetadata(metadata) }
+    if let metadata {
+      volume.metadata = try MetadataChange.replace(metadata).applied(to: volume.metadata, of: volume.label)
+    }
     volume.touch(at: now)
     put(volume)
     return volume
-  }
-
-  /// Adds entries to the metadata, over those of the same names.
-  mutating func mergeMetadata(
-    _ entries: [String: String], into id: VolumeID, of project: ProjectID?, at now: Timestamp
-  ) throws(StorageError) -> Volume {
-    let volume = try volume(id, of: project)
-    return try editVolume(id, of: project, metadata: volume.metadata.merging(entries) { _, new in new }, at: now)
-  }
-
-  mutating func removeMetadata(
-    _ key: String, of id: VolumeID, of project: ProjectID?, at now: Timestamp
-  ) throws(StorageError) {
-    var metadata = try volume(id, of: project).metadata
-    guard metadata.removeValue(forKey: key) != nil else {
-      throw StorageError(.notFound, "Volume \(id) has no metadata with key '\(key.prefix(64))'.")
-    }
-    _ = try editVolume(id, of: project, metadata: metadata, at: now)
   }
 
   /// An operator's word over an error state; see `Volume.reset(to:at:)`.

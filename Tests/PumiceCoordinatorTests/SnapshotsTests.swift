@@ -490,20 +490,11 @@ import Testing
     refused(.notFound) { try fixture.tables.resetSnapshot(.random(), to: .available) }
   }
 
-  @Test func metadataIsMergedAndRemoved() throws {
+  @Test func aSnapshotIsRenamedByItsOwnerOnly() throws {
     var fixture = try TablesFixture()
     let snapshot = try fixture.snapshot(of: try fixture.volume())
-    _ = try fixture.tables.mergeMetadata(["a": "1", "b": "2"], into: snapshot.id, of: "demo", at: .start)
-    _ = try fixture.tables.mergeMetadata(["a": "3"], into: snapshot.id, of: "demo", at: .start)
-    #expect(try fixture.row(snapshot).metadata == ["a": "3", "b": "2"])
-    try fixture.tables.removeMetadata("a", of: snapshot.id, of: "demo", at: .start)
-    refused(.notFound, "'a'") {
-      try fixture.tables.removeMetadata("a", of: snapshot.id, of: "demo", at: .start)
-    }
-    let many = Dictionary(uniqueKeysWithValues: (0...128).map { ("\($0)", "") })
-    refused(.invalid, "metadata") {
-      _ = try fixture.tables.editSnapshot(snapshot.id, of: "demo", metadata: many, at: .start)
-    }
-    refused(.notFound) { _ = try fixture.tables.editSnapshot(snapshot.id, of: "other", name: "x", at: .start) }
+    _ = try fixture.tables.editSnapshot(snapshot.id, of: "demo", name: "x", at: .start)
+    #expect(try fixture.row(snapshot).name == "x")
+    refused(.notFound) { _ = try fixture.tables.editSnapshot(snapshot.id, of: "other", name: "y", at: .start) }
   }
 }

@@ -4,7 +4,7 @@ import PumiceModel
 extension AdminRoutes {
   /// `GET /pumice/v1/snapshots/{id}/explain`: where a snapshot is, what is being done about it, and what went wrong.
   func addSnapshotExplanation(to routes: Routes) {
-    routes.on(.get, "snapshots/:id/explain", needs: .readVolumes) { call in
+    routes.on(.get, "snapshots/:id/explain", needs: .readSnapshots) { call in
       let tables = call.tables
       let snapshot = try tables.snapshot(try call.id("id", ofA: "Snapshot"), of: call.caller.scope)
       let messages = tables.messages(about: snapshot.volume).filter { $0.snapshot == snapshot.id }

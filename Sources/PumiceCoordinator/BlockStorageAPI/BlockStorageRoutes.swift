@@ -14,8 +14,9 @@ struct BlockStorageRoutes {
     let routes = Routes(
       api: api, versions: Self.versions, groups: [router.group("v3"), router.group("v3/:project_id")])
     addVolumes(to: routes)
-    addVolumeMetadata(to: routes)
     addVolumeActions(to: routes)
+    addSnapshots(to: routes)
+    addMetadata(to: routes)
     addTypes(to: routes)
     addExtraSpecs(to: routes)
     addQuotas(to: routes)

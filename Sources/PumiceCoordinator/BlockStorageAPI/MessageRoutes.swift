@@ -9,7 +9,7 @@ private struct MessageResource: Encodable {
   let eventID: String
   let userMessage: String
   let messageLevel = "ERROR"
-  let resourceType = "VOLUME"
+  let resourceType: String
   let resourceUUID: String
   @OrNull var requestID: String?
   let createdAt: String
@@ -18,9 +18,10 @@ private struct MessageResource: Encodable {
 
   init(_ message: UserMessage, _ call: Call) {
     id = message.id.description
-    eventID = "VOLUME_VOLUME_\(message.action.rawValue)_001"
+    resourceType = message.resourceType
+    eventID = "VOLUME_\(message.resourceType)_\(message.action.rawValue)_001"
     userMessage = message.text
-    resourceUUID = message.volume.description
+    resourceUUID = message.resourceID
     createdAt = message.createdAt.cinder
     guaranteedUntil = (message.createdAt + UserMessage.lifetime).cinder
     let project = Query.encoded(call.caller.project)
@@ -44,6 +45,12 @@ private struct MessageResource: Encodable {
   }
 }
 
+extension UserMessage {
+  /// The kind of thing that it is about, as Cinder calls it.
+  fileprivate var resourceType: String { snapshot == nil ? "VOLUME" : "VOLUME_SNAPSHOT" }
+  fileprivate var resourceID: String { snapshot?.description ?? "\(volume)" }
+}
+
 private struct MessageList: Encodable {
   let messages: [MessageResource]
   var links: [Link]?
@@ -60,8 +67,8 @@ extension BlockStorageRoutes {
     routes.on(.get, "messages", needs: .readMessages, since: since) { call in
       var found = call.tables.messages.values.filter { $0.project == call.caller.project }
       if call.version >= Microversion(3, 5) {
-        if let volume = call.query["resource_uuid"] { found.removeAll { $0.volume.description != volume } }
-        if let type = call.query["resource_type"], type.uppercased() != "VOLUME" { found = [] }
+        if let id = call.query["resource_uuid"] { found.removeAll { $0.resourceID != id } }
+        if let type = call.query["resource_type"] { found.removeAll { $0.resourceType != type.uppercased() } }
         if let level = call.query["message_level"], level.uppercased() != "ERROR" { found = [] }
         if let request = call.query["request_id"] { found.removeAll { $0.requestID != request } }
       }

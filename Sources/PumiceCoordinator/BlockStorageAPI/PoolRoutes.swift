@@ -35,6 +35,9 @@ extension BlockStorageRoutes {
               "name", "status", "metadata", "bootable", "availability_zone", "size", "created_at", "updated_at",
               "consumes_quota",
             ]),
+          ResourceFilters(
+            resource: "snapshot",
+            filters: ["name", "status", "volume_id", "metadata", "availability_zone", "consumes_quota"]),
           ResourceFilters(resource: "pool", filters: ["name", "volume_type"]),
           ResourceFilters(resource: "volume_type", filters: ["is_public", "extra_specs"]),
         ]

@@ -89,7 +89,7 @@ private struct Limits: Encodable {
     absolute = [
       "maxTotalVolumes": quota.limit("volumes"), "totalVolumesUsed": usage.volumes,
       "maxTotalVolumeGigabytes": quota.limit("gigabytes"), "totalGigabytesUsed": usage.gigabytes,
-      "maxTotalSnapshots": quota.limit("snapshots"), "totalSnapshotsUsed": 0,
+      "maxTotalSnapshots": quota.limit("snapshots"), "totalSnapshotsUsed": usage.snapshots,
       "maxTotalBackups": quota.limit("backups"), "totalBackupsUsed": 0,
       "maxTotalBackupGigabytes": quota.limit("backup_gigabytes"), "totalBackupGigabytesUsed": 0,
     ]

@@ -196,7 +196,7 @@ extension Call {
       types = types.filter { $0.isPublic == isPublic }
     }
     if version >= Microversion(3, 52), let text = query["extra_specs"] {
-      let wanted = try VolumeFilter.metadata(text)
+      let wanted = try MetadataFilter.entries(text)
       types = types.filter { type in wanted.allSatisfy { type.extraSpecs[$0.key] == $0.value } }
     }
     return types.sorted { ($0.name, $0.id) < ($1.name, $1.id) }

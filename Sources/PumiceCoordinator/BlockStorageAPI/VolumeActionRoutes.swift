@@ -7,45 +7,34 @@ extension BlockStorageRoutes {
   /// `POST …/volumes/{id}/action`: the body's one member is the action.
   func addVolumeActions(to routes: Routes) {
     routes.on(.post, "volumes/:id/action", needs: .writeVolumes) { call in
-      let id: VolumeID = try call.id("id", ofA: "Volume")
-      let body = try await call.body()
-      guard body.values.count == 1, let name = body.values.keys.first else {
-        throw StorageError.invalid("body", "must name exactly one action.")
-      }
-      guard let action = VolumeAction(rawValue: name) else {
-        throw APIError.invalid(
-          VolumeAction.later.contains(name)
-            ? "\(name) is not supported yet." : "There is no such action: \(JSONValue.string(name).excerpt).")
-      }
-      guard call.caller.role >= action.permission.leastRole else {
-        throw StorageError(.forbidden, "\(name) needs the role \(action.permission.leastRole.rawValue).")
-      }
-      try await action.perform(on: id, RequestFields((try body.object(name))?.values ?? [:]), call)
-      return .accepted
+      try await call.perform(VolumeAction.self, onA: "Volume")
     }
   }
 }
 
-private enum VolumeAction: String {
+private enum VolumeAction: String, ResourceAction {
   case extend = "os-extend"
   case resetStatus = "os-reset_status"
   case forceDelete = "os-force_delete"
+  case revert
 
   /// Cinder's other actions.
   static let later: Set<String> = [
     "os-attach", "os-detach", "os-reserve", "os-unreserve", "os-begin_detaching", "os-roll_detaching",
     "os-initialize_connection", "os-terminate_connection", "os-force_detach", "os-volume_upload_image",
     "os-update_readonly_flag", "os-set_bootable", "os-retype", "os-migrate_volume", "os-migrate_volume_completion",
-    "os-set_image_metadata", "os-unset_image_metadata", "os-show_image_metadata", "os-unmanage", "os-reimage", "revert",
+    "os-set_image_metadata", "os-unset_image_metadata", "os-show_image_metadata", "os-unmanage", "os-reimage",
     "os-extend_volume_completion",
   ]
 
   var permission: Permission {
     switch self {
-    case .extend: .writeVolumes
+    case .extend, .revert: .writeVolumes
     case .resetStatus, .forceDelete: .resetVolumeStatus
     }
   }
+
+  var since: Microversion? { self == .revert ? Microversion(3, 40) : nil }
 
   func perform(on id: VolumeID, _ fields: RequestFields, _ call: Call) async throws {
     let (scope, now) = (call.caller.scope, call.now)
@@ -76,6 +65,19 @@ private enum VolumeAction: String {
       // No force is needed to delete a volume from any state that has a way out; none frees it from an instance.
       try await call.api.store.write { try $0.deleteVolume(id, of: scope, at: now) }
       call.context.logger.info("Volume is to be deleted", metadata: ["volume.id": "\(id)"])
+    case .revert:
+      try fields.refuseUnknown(except: ["snapshot_id"])
+      guard let snapshot: SnapshotID = try fields.id("snapshot_id") else {
+        throw StorageError.invalid("snapshot_id", "is required.")
+      }
+      do {
+        try await call.api.store.write { try $0.revertVolume(id, of: scope, to: snapshot, at: now) }
+      } catch let error as StorageError where error.code == .conflict {
+        // Cinder answers so only here.
+        throw APIError(status: .conflict, key: "conflictingRequest", message: error.message, code: error.code)
+      }
+      call.context.logger.info(
+        "Volume is to be reverted", metadata: ["volume.id": "\(id)", "snapshot.id": "\(snapshot)"])
     }
   }
 

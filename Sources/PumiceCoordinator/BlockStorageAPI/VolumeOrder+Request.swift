@@ -22,7 +22,7 @@ extension VolumeOrder {
     "imageRef", "group_id", "backup_id", "user_id", "project_id", "status", "attach_status",
   ]
   private static let unsupported = [
-    "snapshot_id", "source_volid", "source_replica", "consistencygroup_id", "multiattach", "image_id", "imageRef",
+    "source_replica", "consistencygroup_id", "multiattach", "image_id", "imageRef",
     "group_id", "backup_id",
   ]
   /// In GiB: as much as fits into 32 bits, as in Cinder.
@@ -38,8 +38,10 @@ extension VolumeOrder {
     // As in Cinder, clients of before 3.53 may send what nobody knows.
     if call.version >= Microversion(3, 53) { try fields.refuseUnknown(except: Self.known) }
     try fields.refuseUnsupported(Self.unsupported)
-    self.init(
-      project: call.caller.project, size: .gibibytes(try fields.requiredInteger("size", in: Self.sizes)))
+    let size = try fields.integer("size", in: Self.sizes)
+    self.init(project: call.caller.project, size: size.map { .gibibytes($0) })
+    source = try Self.source(fields)
+    guard size != nil || source != nil else { throw .invalid("size", "is required.") }
     user = call.caller.user
     name = try fields.name() ?? ""
     summary = try fields.summary() ?? ""
@@ -47,5 +49,14 @@ extension VolumeOrder {
     type = try fields.text("volume_type").flatMap { $0.isEmpty ? nil : $0 }
     availabilityZone = try fields.text("availability_zone").flatMap { $0.isEmpty ? nil : $0 }
     requestID = call.context.requestID
+  }
+
+  private static func source(_ fields: RequestFields) throws(StorageError) -> Source? {
+    let snapshot: SnapshotID? = try fields.id("snapshot_id")
+    let volume: VolumeID? = try fields.id("source_volid")
+    guard snapshot == nil || volume == nil else {
+      throw .invalid("source_volid", "and snapshot_id exclude each other.")
+    }
+    return snapshot.map { .snapshot($0) } ?? volume.map { .volume($0) }
   }
 }

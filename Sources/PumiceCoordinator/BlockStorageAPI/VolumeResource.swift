@@ -1,68 +1,4 @@
-import HashTreeCollections
 import PumiceModel
-
-/// A volume with what its representation depends on; equal rows look the same.
-struct VolumeRow: Sendable, Equatable {
-  let volume: Volume
-  /// The attachments that hold it.
-  let holders: [Attachment]
-  let typeName: String
-
-  /// Its status in Cinder's words, which the volume's state and its attachments make together.
-  var status: String {
-    switch volume.state {
-    case .creating: return "creating"
-    case .extending: return "extending"
-    case .errorExtending: return "error_extending"
-    case .reverting: return "reverting"
-    case .error: return "error"
-    case .deleting: return "deleting"
-    case .deleted: return "deleted"
-    case .available: break
-    }
-    guard let holder = holders.first else { return "available" }
-    switch holder.state {
-    case .attaching: return "attaching"
-    case .attached: return "in-use"
-    case .detaching, .withdrawing: return "detaching"
-    case .detached: return "available"
-    }
-  }
-}
-
-extension Tables {
-  func row(of volume: Volume) -> VolumeRow {
-    VolumeRow(volume: volume, holders: holders(of: volume.id), typeName: types[volume.type]?.name ?? "")
-  }
-}
-
-/// How a volume is shown: to whom, in which version, with links to where.
-struct VolumeView: Hashable, Sendable {
-  /// Such as `http://host:8776`.
-  let baseURL: String
-  /// Encoded for a URL.
-  let project: String
-  /// The greatest microversion, not over the requested one, that changed the representation.
-  let tier: Microversion
-  let showsHost: Bool
-
-  private static let tiers = [0, 13, 21, 48, 61, 63, 65].map { Microversion(3, $0) }
-
-  init(_ call: Call) {
-    baseURL = call.baseURL
-    project = Query.encoded(call.caller.project)
-    let version = call.version
-    tier = Self.tiers.last { $0 <= version } ?? Microversion(3, 0)
-    showsHost = call.caller.role == .admin
-  }
-
-  func links(to id: VolumeID) -> [Link] {
-    [
-      Link(rel: "self", href: "\(baseURL)/v3/\(project)/volumes/\(id)"),
-      Link(rel: "bookmark", href: "\(baseURL)/\(project)/volumes/\(id)"),
-    ]
-  }
-}
 
 /// A volume as Cinder shows it.
 struct VolumeResource: Encodable {
@@ -144,6 +80,8 @@ struct VolumeResource: Encodable {
         device: $0.device.map { "/dev/\($0)" },
         attachedAt: $0.attachedAt?.cinder)
     }
+    snapshotID = volume.source?.snapshot?.description
+    sourceVolumeID = volume.source.flatMap { $0.snapshot == nil ? $0.volume.description : nil }
     availabilityZone = volume.availabilityZone
     updatedAt = volume.updatedAt?.cinder
     name = volume.name.isEmpty ? nil : volume.name

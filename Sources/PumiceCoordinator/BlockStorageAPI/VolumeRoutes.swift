@@ -17,15 +17,21 @@ extension BlockStorageRoutes {
       }
       call.context.logger.info(
         "Volume asked for", metadata: ["volume.id": "\(volume.id)", "volume.state": "\(volume.state)"])
-      return try call.volume(volume, status: .accepted)
+      return try call.show(call.tables.row(of: volume), status: .accepted)
     }
-    routes.on(.get, "volumes", needs: .readVolumes) { try VolumeListing($0).response(detailed: false) }
-    routes.on(.get, "volumes/detail", needs: .readVolumes) { try VolumeListing($0).response(detailed: true) }
+    routes.on(.get, "volumes", needs: .readVolumes) {
+      try RowListing<VolumeRow>($0).response(detailed: false)
+    }
+    routes.on(.get, "volumes/detail", needs: .readVolumes) {
+      try RowListing<VolumeRow>($0).response(detailed: true)
+    }
     routes.on(.get, "volumes/summary", needs: .readVolumes, since: Microversion(3, 12)) { call in
       try Response.json(["volume-summary": VolumeSummary(call)])
     }
     routes.on(.get, "volumes/:id", needs: .readVolumes) { call in
-      try call.volume(try call.tables.volume(try call.id("id", ofA: "Volume"), of: call.caller.scope))
+      let tables = call.tables
+      let volume = try tables.volume(try call.id("id", ofA: "Volume"), of: call.caller.scope)
+      return try call.show(tables.row(of: volume))
     }
     routes.on(.put, "volumes/:id", needs: .writeVolumes) { call in
       let id: VolumeID = try call.id("id", ofA: "Volume")
@@ -42,84 +48,17 @@ extension BlockStorageRoutes {
       let volume = try await call.api.store.write {
         try $0.editVolume(id, of: scope, name: name, summary: summary, metadata: metadata, at: now)
       }
-      return try call.volume(volume)
+      return try call.show(call.tables.row(of: volume))
     }
     routes.on(.delete, "volumes/:id", needs: .writeVolumes) { call in
       let id: VolumeID = try call.id("id", ofA: "Volume")
-      // Nothing hangs on a volume that `cascade` would have to take along, and nothing here needs force.
-      _ = try (call.query.flag("cascade"), call.query.flag("force"))
+      // Nothing here needs force.
+      let (cascades, _) = try (call.query.flag("cascade"), call.query.flag("force"))
       let (scope, now) = (call.caller.scope, call.now)
-      try await call.api.store.write { try $0.deleteVolume(id, of: scope, at: now) }
+      try await call.api.store.write { try $0.deleteVolume(id, of: scope, cascades: cascades, at: now) }
       call.context.logger.info("Volume is to be deleted", metadata: ["volume.id": "\(id)"])
       return .accepted
     }
-  }
-
-  func addVolumeMetadata(to routes: Routes) {
-    routes.on(.get, "volumes/:id/metadata", needs: .readVolumes) { call in
-      let volume = try call.tables.volume(try call.id("id", ofA: "Volume"), of: call.caller.scope)
-      return try Response.json(["metadata": volume.metadata])
-    }
-    routes.on(.post, "volumes/:id/metadata", needs: .writeVolumes) { call in
-      let id: VolumeID = try call.id("id", ofA: "Volume")
-      let entries = try await call.metadata()
-      let (scope, now) = (call.caller.scope, call.now)
-      let volume = try await call.api.store.write { try $0.mergeMetadata(entries, into: id, of: scope, at: now) }
-      return try Response.json(["metadata": volume.metadata])
-    }
-    routes.on(.put, "volumes/:id/metadata", needs: .writeVolumes) { call in
-      let id: VolumeID = try call.id("id", ofA: "Volume")
-      let entries = try await call.metadata()
-      let (scope, now) = (call.caller.scope, call.now)
-      let volume = try await call.api.store.write { try $0.editVolume(id, of: scope, metadata: entries, at: now) }
-      return try Response.json(["metadata": volume.metadata])
-    }
-    routes.on(.get, "volumes/:id/metadata/:key", needs: .readVolumes) { call in
-      let volume = try call.tables.volume(try call.id("id", ofA: "Volume"), of: call.caller.scope)
-      let key = try call.parameter("key")
-      guard let value = volume.metadata[key] else {
-        throw StorageError(.notFound, "Volume \(volume.id) has no metadata with key '\(key.prefix(64))'.")
-      }
-      return try Response.json(["meta": [key: value]])
-    }
-    routes.on(.put, "volumes/:id/metadata/:key", needs: .writeVolumes) { call in
-      let id: VolumeID = try call.id("id", ofA: "Volume")
-      let key = try call.parameter("key")
-      let entries = try await call.body().root("meta").allTexts()
-      guard entries.count == 1, entries[key] != nil else {
-        throw StorageError.invalid("meta", "must have exactly the key that the URL names.")
-      }
-      let (scope, now) = (call.caller.scope, call.now)
-      _ = try await call.api.store.write { try $0.mergeMetadata(entries, into: id, of: scope, at: now) }
-      return try Response.json(["meta": entries])
-    }
-    routes.on(.delete, "volumes/:id/metadata/:key", needs: .writeVolumes) { call in
-      let id: VolumeID = try call.id("id", ofA: "Volume")
-      let key = try call.parameter("key")
-      let (scope, now) = (call.caller.scope, call.now)
-      try await call.api.store.write { try $0.removeMetadata(key, of: id, of: scope, at: now) }
-      return Response(status: .ok)
-    }
-  }
-}
-
-extension Call {
-  /// An answer that shows one volume.
-  func volume(_ volume: Volume, status: HTTPResponse.Status = .ok) throws -> Response {
-    let fragment = try api.fragments.json(of: tables.row(of: volume), in: VolumeView(self))
-    var buffer = ByteBuffer()
-    buffer.reserveCapacity(fragment.count + 12)
-    buffer.writeString("{\"volume\":")
-    buffer.writeBytes(fragment)
-    buffer.writeString("}")
-    return .json(buffer, status: status)
-  }
-
-  fileprivate func metadata() async throws -> [String: String] {
-    let body = try await body()
-    try body.refuseUnknown(except: ["metadata"])
-    guard let entries = try body.texts("metadata") else { throw StorageError.invalid("metadata", "is required.") }
-    return entries
   }
 }
 
@@ -130,7 +69,7 @@ private struct VolumeSummary: Encodable {
   let metadata: [String: [String]]?
 
   init(_ call: Call) throws(StorageError) {
-    let filter = try VolumeFilter(call)
+    let filter = try RowFilter<VolumeRow>(call)
     let tables = call.tables
     let volumes =
       filter.isForAllProjects

@@ -34,6 +34,7 @@ struct Caller: Sendable, Equatable {
 /// Every role below `admin` reaches only its own project; the rest looks like it is not there.
 enum Permission: Sendable, CaseIterable {
   case readVolumes, writeVolumes, resetVolumeStatus
+  case readSnapshots, writeSnapshots, resetSnapshotStatus
   case readTypes, writeTypes
   case readQuotas, writeQuotas
   case readZones
@@ -44,9 +45,10 @@ enum Permission: Sendable, CaseIterable {
 
   var leastRole: Caller.Role {
     switch self {
-    case .readVolumes, .readTypes, .readQuotas, .readZones, .readMessages, .readServers: .reader
-    case .writeVolumes, .deleteMessages, .attachVolumes: .member
-    case .resetVolumeStatus, .writeTypes, .writeQuotas, .readServices, .writeServices, .readPools, .readNodes,
+    case .readVolumes, .readSnapshots, .readTypes, .readQuotas, .readZones, .readMessages, .readServers: .reader
+    case .writeVolumes, .writeSnapshots, .deleteMessages, .attachVolumes: .member
+    case .resetVolumeStatus, .resetSnapshotStatus, .writeTypes, .writeQuotas, .readServices, .writeServices, .readPools,
+      .readNodes,
       .writeNodes, .diagnose:
       .admin
     }

@@ -24,8 +24,8 @@ struct CoordinatorAPI: Sendable {
   /// The machine that the coordinator runs on, where Cinder would name the scheduler's.
   var hostName = "coordinator"
 
-  let fragments = VolumeFragments()
-  let ordering = VolumeOrdering()
+  let volumes = RowShelf<VolumeRow>()
+  let snapshots = RowShelf<SnapshotRow>()
 
   func router() -> Router<APIContext> {
     let router = Router(context: APIContext.self)

@@ -42,6 +42,15 @@ struct RequestFields: Sendable {
     return text
   }
 
+  /// A UUID; an empty text is none.
+  func id<Kind>(_ name: String) throws(StorageError) -> Identifier<Kind>? {
+    guard let text = try text(name), !text.isEmpty else { return nil }
+    guard let id = Identifier<Kind>(text) else {
+      throw .invalid(prefix + name, "must be a UUID, not '\(text.prefix(40))'.")
+    }
+    return id
+  }
+
   /// A number written as a number, without a fraction.
   func integer(_ name: String, in range: ClosedRange<Int>) throws(StorageError) -> Int? {
     guard let value = value(name) else { return nil }

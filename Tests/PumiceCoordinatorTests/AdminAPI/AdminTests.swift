@@ -96,6 +96,19 @@ import Testing
     }
   }
 
+  @Test func theDoctorFindsSnapshotsThatNobodyKnowsAndThatAreMissing() async throws {
+    try await withCoordinator { (coordinator) async throws in
+      let volume = try await coordinator.volume()
+      let (stray, missing) = (SnapshotID.random(), try await coordinator.snapshot(of: volume))
+      coordinator.nodes[0].plant(stray, of: volume)
+      coordinator.nodes[0].plant(missing, of: nil)
+      let findings = try await coordinator.get("/pumice/v1/doctor")["findings"].array
+      #expect(findings.map { $0["kind"].string } == ["orphanSnapshot", "missingSnapshot"])
+      #expect(findings.map { $0["resource"].string } == ["\(stray)", "\(missing)"])
+      #expect(findings.allSatisfy { $0["remedy"].string?.isEmpty == false })
+    }
+  }
+
   @Test func aMessageIsDeletedByItsOwner() async throws {
     try await withCoordinator(nodes: []) { (coordinator) async throws in
       _ = try await coordinator.send(.post, "/v3/demo/volumes", #"{"volume": {"size": 1}}"#)

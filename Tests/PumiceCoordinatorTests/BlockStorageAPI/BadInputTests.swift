@@ -58,8 +58,16 @@ import Testing
     (#"{"volume": {"size": 1, "availability_zone": 3}}"#, "availability_zone", 400),
     (#"{"volume": {"size": 1, "multiattach": "maybe"}}"#, "multiattach", 400),
     (#"{"volume": {"size": 1, "multiattach": true}}"#, "multiattach", 400),
-    (#"{"volume": {"size": 1, "snapshot_id": "5a8a1a7e-0000-4000-8000-000000000000"}}"#, "snapshot_id", 400),
+    (#"{"volume": {"size": 1, "snapshot_id": "5a8a1a7e-0000-4000-8000-000000000000"}}"#, "snapshot_id", 404),
+    (#"{"volume": {"snapshot_id": "x"}}"#, "snapshot_id", 400),
+    (#"{"volume": {"snapshot_id": 5}}"#, "snapshot_id", 400),
+    (#"{"volume": {"snapshot_id": ""}}"#, "size", 400),
     (#"{"volume": {"size": 1, "source_volid": "x"}}"#, "source_volid", 400),
+    (#"{"volume": {"source_volid": "5a8a1a7e-0000-4000-8000-000000000000"}}"#, "source_volid", 404),
+    (
+      #"{"volume": {"source_volid": "5a8a1a7e-0000-4000-8000-000000000000", "snapshot_id": "5a8a1a7e-0000-4000-8000-000000000000"}}"#,
+      "source_volid", 400
+    ),
     (#"{"volume": {"size": 1, "imageRef": "x"}}"#, "imageRef", 400),
     (#"{"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": {"same_host": "x"}}"#, "scheduler_hints", 400),
     (#"{"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": 5}"#, "scheduler_hints", 400),
@@ -140,6 +148,11 @@ import Testing
       (.delete, "/v3/demo/volumes/\(id)", nil), (.put, "/v3/demo/volumes/\(id)", #"{"volume": {"name": "a"}}"#),
       (.get, "/v3/demo/volumes/\(id)/metadata", nil),
       (.post, "/v3/demo/volumes/\(id)/action", #"{"os-extend": {"new_size": 5}}"#),
+      (.get, "/v3/demo/snapshots/\(id)", nil), (.delete, "/v3/demo/snapshots/\(id)", nil),
+      (.put, "/v3/demo/snapshots/\(id)", #"{"snapshot": {"name": "a"}}"#),
+      (.get, "/v3/demo/snapshots/\(id)/metadata", nil),
+      (.post, "/v3/demo/snapshots/\(id)/action", #"{"os-force_delete": {}}"#),
+      (.get, "/pumice/v1/snapshots/\(id)/explain", nil), (.get, "/v3/demo/snapshots?marker=\(id)", nil),
       (.get, "/v3/demo/types/\(id)", nil), (.delete, "/v3/demo/types/\(id)", nil),
       (.get, "/v3/demo/types/\(id)/extra_specs", nil), (.get, "/v3/demo/attachments/\(id)", nil),
       (.get, "/v3/demo/messages/\(id)", nil), (.delete, "/v3/demo/messages/\(id)", nil),
@@ -184,6 +197,11 @@ import Testing
     (.post, "/action", #"{"os-reset_status": {"status": "happy"}}"#, "status"),
     (.post, "/action", #"{"os-reset_status": {"status": null}}"#, "status"),
     (.post, "/action", #"{"os-reset_status": {"status": "available", "attach_status": "detached"}}"#, "attach_status"),
+    (.post, "/action", #"{"revert": {}}"#, "snapshot_id"),
+    (.post, "/action", #"{"revert": {"snapshot_id": null}}"#, "snapshot_id"),
+    (.post, "/action", #"{"revert": {"snapshot_id": "x"}}"#, "snapshot_id"),
+    (.post, "/action", #"{"revert": {"snapshot_id": 5}}"#, "snapshot_id"),
+    (.post, "/action", #"{"revert": {"snapshot_id": "x", "colour": "red"}}"#, "colour"),
     (.post, "/action", #"{"os-set_bootable": {"bootable": true}}"#, "os-set_bootable"),
     (.post, "/action", #"{"os-explode": {}}"#, "os-explode"),
   ]
@@ -199,6 +217,86 @@ import Testing
         #expect(answer.message.contains(field), "\(body): \(answer.text)")
       }
       #expect(coordinator.tables.volumes[id] == before)
+    }
+  }
+
+  /// Bodies of `POST /v3/demo/snapshots`, where `VOLUME` is there, and the field that is wrong.
+  static let snapshots: [(body: String, field: String, status: Int)] = [
+    (#"{}"#, "snapshot", 400),
+    (#"[]"#, "body", 400),
+    ("", "body", 400),
+    (#"{"snapshot": []}"#, "snapshot", 400),
+    (#"{"snapshot": null}"#, "snapshot", 400),
+    (#"{"snapshot": {}}"#, "volume_id", 400),
+    (#"{"snapshot": {"volume_id": null}}"#, "volume_id", 400),
+    (#"{"snapshot": {"volume_id": 5}}"#, "volume_id", 400),
+    (#"{"snapshot": {"volume_id": "x"}}"#, "volume_id", 400),
+    (#"{"snapshot": {"volume_id": "ffffffff-ffff-4fff-8fff-ffffffffffff"}}"#, "Volume", 404),
+    (#"{"snapshot": {"volume_id": "VOLUME", "name": 5}}"#, "name", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME", "name": "a\u0000b"}}"#, "name", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME", "name": "\#(String(repeating: "n", count: 256))"}}"#, "name", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME", "description": {"a": 1}}}"#, "description", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME", "force": "perhaps"}}"#, "force", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME", "force": 5}}"#, "force", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME", "metadata": {"a": 1}}}"#, "metadata.a", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME", "metadata": "a"}}"#, "metadata", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME", "size": 5}}"#, "size", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME"}, "colour": "red"}"#, "colour", 400),
+    (#"{"snapshot": {"volume_id": "VOLUME"}"#, "body", 400),
+  ]
+
+  @Test func aWrongSnapshotIsRefusedByNameAndLeavesNoRow() async throws {
+    try await withCoordinator { (coordinator) async throws in
+      let volume = try await coordinator.volume()
+      for (body, field, status) in Self.snapshots {
+        let filled = body.split(separator: "VOLUME", omittingEmptySubsequences: false).joined(separator: "\(volume)")
+        let answer = try await coordinator.send(.post, "/v3/demo/snapshots", filled, version: "3.60")
+        #expect(answer.status == status, "\(body): \(answer.text)")
+        #expect(answer.error?.key == (status == 404 ? "itemNotFound" : "badRequest"), "\(body): \(answer.text)")
+        #expect(answer.message.contains(field), "\(body): \(answer.text)")
+      }
+      #expect(coordinator.tables.snapshots.isEmpty)
+    }
+  }
+
+  /// Bodies for one snapshot that is there.
+  static let snapshotChanges: [(method: HTTPRequest.Method, path: String, body: String, field: String)] = [
+    (.put, "", #"{"snapshot": {}}"#, "snapshot"),
+    (.put, "", #"{"snapshot": {"name": 1}}"#, "name"),
+    (.put, "", #"{"snapshot": {"metadata": {}}}"#, "metadata"),
+    (.put, "", #"{"volume": {"name": "a"}}"#, "volume"),
+    (.post, "/metadata", #"{"metadata": 5}"#, "metadata"),
+    (.put, "/metadata", #"{}"#, "metadata"),
+    (.put, "/metadata/a", #"{"meta": {"b": "c"}}"#, "meta"),
+    (.post, "/action", #"{}"#, "action"),
+    (.post, "/action", #"{"os-reset_status": {"status": "happy"}}"#, "status"),
+    (.post, "/action", #"{"os-reset_status": {}}"#, "status"),
+    (.post, "/action", #"{"os-unmanage": {}}"#, "os-unmanage"),
+    (.post, "/action", #"{"os-explode": {}}"#, "os-explode"),
+  ]
+
+  @Test func aWrongChangeOfASnapshotIsRefusedByNameAndChangesNothing() async throws {
+    try await withCoordinator { (coordinator) async throws in
+      let id = try await coordinator.snapshot(of: try await coordinator.volume())
+      let before = coordinator.tables.snapshots[id]
+      for (method, path, body, field) in Self.snapshotChanges {
+        let answer = try await coordinator.send(method, "/v3/demo/snapshots/\(id)\(path)", body, version: "3.60")
+        #expect(answer.status == 400, "\(body): \(answer.text)")
+        #expect(answer.message.contains(field), "\(body): \(answer.text)")
+      }
+      #expect(coordinator.tables.snapshots[id] == before)
+    }
+  }
+
+  @Test(arguments: [
+    "limit=-1", "offset=x", "sort=colour", "sort_dir=up", "all_tenants=perhaps", "with_count=perhaps", "metadata=x",
+    "consumes_quota=some", "colour=red", "size=1",
+  ])
+  func aWrongQueryOfSnapshotsIsRefusedByName(query: String) async throws {
+    try await withCoordinator { (coordinator) async throws in
+      let answer = try await coordinator.get("/v3/demo/snapshots?\(query)", version: "3.65")
+      #expect(answer.status == 400, "\(answer.text)")
+      #expect(answer.message.contains(query.split(separator: "=")[0].split(separator: "_")[0]), "\(answer.text)")
     }
   }
 

@@ -46,6 +46,34 @@ import Testing
     }
   }
 
+  @Test func snapshotsCountUnderTheirOwnLimitAndAmongTheGigabytes() async throws {
+    try await withCoordinator { (coordinator) async throws in
+      let path = "/v3/demo/os-quota-sets/demo"
+      let volume = try await coordinator.volume(size: 2)
+      _ = try await coordinator.send(.put, path, #"{"quota_set": {"snapshots": 1, "gigabytes": 5}}"#)
+      let snapshot = try await coordinator.snapshot(of: volume)
+      let body = #"{"snapshot": {"volume_id": "\#(volume)"}}"#
+      let tooMany = try await coordinator.send(.post, "/v3/demo/snapshots", body)
+      #expect(tooMany.status == 413)
+      #expect(tooMany["overLimit"]["message"].string?.contains("snapshots") == true)
+      let tooLarge = try await coordinator.send(.post, "/v3/demo/volumes", #"{"volume": {"size": 2}}"#)
+      #expect(tooLarge.status == 413)
+      let used = try await coordinator.get("\(path)?usage=True")["quota_set"]
+      #expect(used["snapshots"]["in_use"] == .integer(1))
+      #expect(used["gigabytes"]["in_use"] == .integer(4))
+      #expect(used["snapshots___DEFAULT__"]["in_use"] == .integer(1))
+      #expect(used["gigabytes___DEFAULT__"]["in_use"] == .integer(4))
+      let limits = try await coordinator.get("/v3/demo/limits")["limits"]["absolute"]
+      #expect(limits["maxTotalSnapshots"] == .integer(1))
+      #expect(limits["totalSnapshotsUsed"] == .integer(1))
+      #expect(limits["totalGigabytesUsed"] == .integer(4))
+      _ = try await coordinator.send(.delete, "/v3/demo/snapshots/\(snapshot)")
+      try await coordinator.until("it is gone") { $0.snapshots[snapshot]?.state == .deleted }
+      #expect(try await coordinator.get("\(path)?usage=True")["quota_set"]["snapshots"]["in_use"] == .integer(0))
+      #expect(try await coordinator.send(.post, "/v3/demo/snapshots", body).status == 202)
+    }
+  }
+
   @Test func anExtendCountsToo() async throws {
     try await withCoordinator { (coordinator) async throws in
       let id = try await coordinator.volume(size: 3)

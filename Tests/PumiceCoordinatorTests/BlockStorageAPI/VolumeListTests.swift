@@ -106,7 +106,7 @@ import Testing
 
   @Test func theOrderIsRightWhateverCameOrWentMeanwhile() {
     var tables = Tables()
-    let ordering = VolumeOrdering()
+    let ordering = NewestFirst<Volume>()
     var dice = SystemRandomNumberGenerator()
     var expected: [Volume] = []
     for round in 0..<200 {
@@ -125,7 +125,7 @@ import Testing
         }
         tables.put(volume)
       }
-      let ids = ordering.newestFirst(of: "p", in: tables).map(\.id)
+      let ids = ordering.places(of: "p", tables.volumeIDs(of: "p")) { tables.volumes[$0]?.createdAt }.map(\.id)
       #expect(ids == expected.sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) }.map(\.id))
     }
   }

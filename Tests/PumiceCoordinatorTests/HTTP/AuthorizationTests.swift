@@ -13,7 +13,7 @@ import Testing
     TokenFile.Entry(token: "token-of-the-admin", project: "admin", user: "ada", role: .admin),
   ]
 
-  /// What each of reader, member, stranger and admin gets; `VOLUME` is the member's; 0 is not asked.
+  /// What each of reader, member, stranger and admin gets; `VOLUME` and `SNAPSHOT` are the member's; 0 is not asked.
   static let matrix:
     [(method: HTTPRequest.Method, path: String, body: String?, reader: Int, member: Int, stranger: Int, admin: Int)] = [
       (.get, "/v3/volumes/VOLUME", nil, 200, 200, 404, 200),
@@ -25,6 +25,17 @@ import Testing
       (.post, "/v3/volumes/VOLUME/action", #"{"os-extend": {"new_size": 1}}"#, 403, 400, 404, 400),
       (.post, "/v3/volumes/VOLUME/action", #"{"os-reset_status": {"status": "available"}}"#, 403, 403, 403, 202),
       (.post, "/v3/volumes/VOLUME/action", #"{"os-force_delete": {}}"#, 403, 403, 403, 0),
+      (.get, "/v3/snapshots/SNAPSHOT", nil, 200, 200, 404, 200),
+      (.get, "/v3/snapshots/SNAPSHOT/metadata", nil, 200, 200, 404, 200),
+      (.put, "/v3/snapshots/SNAPSHOT", #"{"snapshot": {"name": "n"}}"#, 403, 200, 404, 200),
+      (.post, "/v3/snapshots/SNAPSHOT/metadata", #"{"metadata": {"a": "b"}}"#, 403, 200, 404, 200),
+      (.post, "/v3/snapshots", #"{"snapshot": {"volume_id": "VOLUME"}}"#, 403, 202, 404, 202),
+      (.post, "/v3/snapshots/SNAPSHOT/action", #"{"os-reset_status": {"status": "available"}}"#, 403, 403, 403, 202),
+      (.post, "/v3/snapshots/SNAPSHOT/action", #"{"os-force_delete": {}}"#, 403, 403, 403, 0),
+      (.post, "/v3/volumes", #"{"volume": {"snapshot_id": "SNAPSHOT"}}"#, 403, 202, 404, 404),
+      (.post, "/v3/volumes", #"{"volume": {"source_volid": "VOLUME"}}"#, 403, 202, 404, 404),
+      (.post, "/v3/volumes/VOLUME/action", #"{"revert": {"snapshot_id": "VOLUME"}}"#, 403, 404, 404, 404),
+      (.get, "/pumice/v1/snapshots/SNAPSHOT/explain", nil, 200, 200, 404, 200),
       (.get, "/v3/types", nil, 200, 200, 200, 200),
       (.post, "/v3/types", #"{"volume_type": {"name": "fast"}}"#, 403, 403, 403, 200),
       (.get, "/v3/os-quota-sets/demo", nil, 200, 200, 404, 200),
@@ -43,7 +54,8 @@ import Testing
       (.put, "/pumice/v1/nodes/n1", #"{"enabled": true}"#, 403, 403, 403, 200),
       (.get, "/pumice/v1/volumes/VOLUME/explain", nil, 200, 200, 404, 200),
       (.get, "/pumice/v1/doctor", nil, 403, 403, 403, 200),
-      (.delete, "/v3/volumes/VOLUME", nil, 403, 202, 404, 0),
+      (.delete, "/v3/snapshots/SNAPSHOT", nil, 403, 202, 404, 0),
+      (.delete, "/v3/volumes/VOLUME?cascade=true", nil, 403, 202, 404, 0),
     ]
 
   @Test func everyRoleMayDoExactlyWhatItsRoleSays() async throws {
@@ -54,9 +66,16 @@ import Testing
         .post, "/v3/volumes", #"{"volume": {"size": 1, "name": "db"}}"#, token: "token-of-the-member")
       let id = try #require(created["volume"]["id"].string.flatMap { VolumeID($0) })
       try await coordinator.until("it is available") { $0.volumes[id]?.state == .available }
+      let taken = try await coordinator.send(
+        .post, "/v3/snapshots", #"{"snapshot": {"volume_id": "\#(id)"}}"#, token: "token-of-the-member")
+      let snapshot = try #require(taken["snapshot"]["id"].string)
+      try await coordinator.until("all is there") { $0.pending.isEmpty }
       for row in Self.matrix {
+        // What the row before began must not be in its way.
+        try await coordinator.until("all is done") { $0.pending.isEmpty }
         func fill(_ text: String) -> String {
           text.split(separator: "VOLUME", omittingEmptySubsequences: false).joined(separator: "\(id)")
+            .split(separator: "SNAPSHOT", omittingEmptySubsequences: false).joined(separator: snapshot)
             .split(separator: "INSTANCE", omittingEmptySubsequences: false).joined(separator: "\(instance.id)")
         }
         // The member, who may end the row, comes last.

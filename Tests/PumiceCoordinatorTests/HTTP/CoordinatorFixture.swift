@@ -61,6 +61,20 @@ struct CoordinatorFixture: Sendable {
     return id
   }
 
+  /// Takes a snapshot and waits until it is there.
+  @discardableResult
+  func snapshot(of volume: VolumeID, _ name: String = "", more: String = "", project: String = "demo") async throws
+    -> SnapshotID
+  {
+    let answer = try await send(
+      .post, "/v3/\(project)/snapshots",
+      #"{"snapshot": {"volume_id": "\#(volume)", "name": "\#(name)"\#(more)}}"#)
+    try #require(answer.status == 202, "\(answer.text)")
+    let id = try #require(answer["snapshot"]["id"].string.flatMap { SnapshotID($0) })
+    try await until("snapshot \(name) is available") { $0.snapshots[id]?.state == .available }
+    return id
+  }
+
   /// Waits, for at most 20 seconds, until the tables are so.
   func until(
     _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: (Tables) -> Bool

@@ -2,19 +2,19 @@ import HashTreeCollections
 import PumiceModel
 import Synchronization
 
-/// The volumes of each project in the order in which lists begin: newest first.
+/// The things of one kind of each project in the order in which lists begin: newest first.
 ///
 /// It follows the tables: when a list is asked for, what has come or gone since the last time is put in or taken out.
-final class VolumeOrdering: Sendable {
+final class NewestFirst<Kind>: Sendable {
   private struct Order {
-    var members: TreeSet<VolumeID> = []
+    var members: TreeSet<Identifier<Kind>> = []
     /// Newest first; of the same moment, greatest id first.
     var sorted: [Place] = []
   }
 
   struct Place: Sendable, Comparable {
     let createdAt: Timestamp
-    let id: VolumeID
+    let id: Identifier<Kind>
 
     /// Whether it comes before.
     static func < (left: Self, right: Self) -> Bool {
@@ -24,14 +24,15 @@ final class VolumeOrdering: Sendable {
 
   private let orders = Mutex<[ProjectID: Order]>([:])
 
-  func newestFirst(of project: ProjectID, in tables: Tables) -> [Place] {
-    let members = tables.volumeIDs(of: project)
-    return orders.withLock { orders in
+  /// - Parameter members: All that the project has now.
+  func places(
+    of project: ProjectID, _ members: TreeSet<Identifier<Kind>>, createdAt: (Identifier<Kind>) -> Timestamp?
+  ) -> [Place] {
+    orders.withLock { orders in
       if let order = orders[project], order.members == members { return order.sorted }
       var order = orders.removeValue(forKey: project) ?? Order()
       let removed = order.members.subtracting(members)
-      let added = members.subtracting(order.members).compactMap { tables.volumes[$0] }
-        .map { Place(createdAt: $0.createdAt, id: $0.id) }
+      let added = Self.places(Array(members.subtracting(order.members)), createdAt: createdAt)
       if !removed.isEmpty { order.sorted.removeAll { removed.contains($0.id) } }
       if added.count > 64 {
         order.sorted = (order.sorted + added).sorted()
@@ -44,9 +45,10 @@ final class VolumeOrdering: Sendable {
     }
   }
 
-  /// The volumes of every project. Sorted anew each time: only admins ask for it, and rarely.
-  func newestFirst(in tables: Tables) -> [Place] {
-    tables.volumes.values.filter { $0.state != .deleted }.map { Place(createdAt: $0.createdAt, id: $0.id) }.sorted()
+  static func places(
+    _ ids: [Identifier<Kind>], createdAt: (Identifier<Kind>) -> Timestamp?
+  ) -> [Place] {
+    ids.compactMap { id in createdAt(id).map { Place(createdAt: $0, id: id) } }
   }
 
   /// The first place that is not before this one.

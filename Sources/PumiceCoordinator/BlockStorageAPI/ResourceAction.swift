@@ -1,0 +1,38 @@
+import HTTPTypes
+import Hummingbird
+import PumiceModel
+
+/// What `POST …/{collection}/{id}/action` can do; the raw values are the members of its body.
+protocol ResourceAction: RawRepresentable<String>, Sendable {
+  associatedtype Kind
+
+  /// Cinder's other actions.
+  static var later: Set<String> { get }
+  var permission: Permission { get }
+  /// The microversion that brought it; before it there is none.
+  var since: Microversion? { get }
+
+  func perform(on id: Identifier<Kind>, _ fields: RequestFields, _ call: Call) async throws
+}
+
+extension Call {
+  /// Does what the one member of the body says.
+  func perform<Action: ResourceAction>(_ type: Action.Type, onA kind: String) async throws -> Response {
+    let id: Identifier<Action.Kind> = try self.id("id", ofA: kind)
+    let body = try await body()
+    guard body.values.count == 1, let name = body.values.keys.first else {
+      throw StorageError.invalid("body", "must name exactly one action.")
+    }
+    guard let action = Action(rawValue: name) else {
+      throw APIError.invalid(
+        Action.later.contains(name)
+          ? "\(name) is not supported yet." : "There is no such action: \(JSONValue.string(name).excerpt).")
+    }
+    if let since = action.since, version < since { throw APIError.noSuchRoute }
+    guard caller.role >= action.permission.leastRole else {
+      throw StorageError(.forbidden, "\(name) needs the role \(action.permission.leastRole.rawValue).")
+    }
+    try await action.perform(on: id, RequestFields((try body.object(name))?.values ?? [:]), self)
+    return .accepted
+  }
+}
