@@ -7,7 +7,10 @@ extension NodeService {
     try request.check()
     try admit(request.incarnation)
     let backend = try backend(named: request.backend)
-    return try await locks.withLock(.volume(id)) { () async throws(StorageError) in
+    guard request.source?.volume != id else {
+      throw .invalid("source", "of volume \(id) must be another volume, or a snapshot of another.")
+    }
+    return try await withLocks(of: id, and: request.source?.volume) { () async throws(StorageError) in
       try await admit(id, request.revision, on: backend, pool: request.pool)
       if request.mustExist == true, try await backend.volume(id) == nil {
         throw StorageError(
@@ -44,6 +47,16 @@ extension NodeService {
       case .underway(let progress): return progress
       case .done: return .complete
       }
+    }
+  }
+
+  /// Holds the lock of a volume and that of the one whose bytes it is made from, always in the same order.
+  private func withLocks<Value: Sendable>(
+    of id: VolumeID, and source: VolumeID?, _ body: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    guard let source else { return try await locks.withLock(.volume(id), body) }
+    return try await locks.withLock(.volume(min(id, source))) { () async throws(StorageError) in
+      try await locks.withLock(.volume(max(id, source)), body)
     }
   }
 

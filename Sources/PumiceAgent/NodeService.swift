@@ -5,12 +5,14 @@ import Synchronization
 
 /// What a node does for the coordinator, over its drivers.
 ///
-/// Calls about one resource run one at a time, in the order they came; a volume and its exports exclude each other. Each
+/// Calls about one resource run one at a time, in the order they came; a volume, its snapshots, its exports and what is made
+/// from it exclude each other. Each
 /// may be cut off at any await by the end of the process: what it left is found by its repeat, by the removal of the
 /// resource, or by `restore`. It starts no tasks and knows no time, so that a simulation can repeat a run exactly.
 public final class NodeService: NodeAPI {
   enum LockKey: Hashable, Sendable {
-    /// Held inside that of an export, never the other way round.
+    /// Of the volume, its snapshots and its exports. Held inside that of an export, never the other way round; of two, the
+    /// smaller one is taken first.
     case volume(VolumeID)
     case export(AttachmentID)
     case connection(AttachmentID)

@@ -20,7 +20,9 @@ final class NodeFixture: Sendable {
   }
 
   /// A freshly started agent.
-  func start(logger: Logger = .silent) -> NodeService {
+  ///
+  /// - Parameter slices: How many calls it takes to copy, to revert or to wipe.
+  func start(logger: Logger = .silent, slices: Int = 1) -> NodeService {
     let faults = faults
     func reach(_ driver: String) -> @Sendable (String) async throws(StorageError) -> Void {
       { step throws(StorageError) in try faults.reach("\(driver).\(step)") }
@@ -28,7 +30,7 @@ final class NodeFixture: Sendable {
     return NodeService(
       NodeIdentity(name: "n1", address: "http://127.0.0.1:1"),
       drivers: NodeDrivers(
-        backends: [InMemoryBackend(name: "mem", disk: disk, fault: reach("backend"))],
+        backends: [InMemoryBackend(name: "mem", disk: disk, slices: slices, fault: reach("backend"))],
         exporter: InMemoryExporter(fabric: fabric, portal: "n1", disks: ["mem": disk], fault: reach("exporter")),
         hypervisor: InMemoryHypervisor(world: hypervisorWorld, fault: reach("hypervisor")),
         connector: InMemoryConnector(fabric: fabric, initiator: initiator, fault: reach("connector"))),
@@ -42,10 +44,26 @@ final class NodeFixture: Sendable {
 
   // MARK: Requests
 
-  func volumeRequest(_ revision: Revision = 1, size: ByteCount = .gibibytes(1)) -> VolumeRequest {
+  func volumeRequest(
+    _ revision: Revision = 1, size: ByteCount = .gibibytes(1), source: VolumeSource? = nil
+  ) -> VolumeRequest {
     VolumeRequest(
-      revision: revision, backend: "mem", pool: "mem", size: size,
+      revision: revision, backend: "mem", pool: "mem", size: size, source: source,
       description: VolumeDescription(name: "db", project: "red", type: "fast"))
+  }
+
+  func snapshotRequest(_ volume: VolumeID, _ revision: Revision = 1) -> SnapshotRequest {
+    SnapshotRequest(
+      revision: revision, volume: volume, backend: "mem", pool: "mem",
+      description: VolumeDescription(name: "before", project: "red", type: "fast"))
+  }
+
+  func snapshotRemoval(_ volume: VolumeID, _ revision: Revision) -> SnapshotRemoval {
+    SnapshotRemoval(revision: revision, volume: volume, backend: "mem", pool: "mem")
+  }
+
+  func revertRequest(_ revision: Revision, to snapshot: SnapshotID) -> RevertRequest {
+    RevertRequest(revision: revision, snapshot: snapshot, backend: "mem", pool: "mem")
   }
 
   func exportRequest(_ volume: VolumeID, _ attachment: AttachmentID, _ revision: Revision = 1) -> ExportRequest {

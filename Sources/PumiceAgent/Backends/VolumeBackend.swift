@@ -76,6 +76,13 @@ public enum Work<Value: Sendable>: Sendable {
   case done(Value)
   /// The call did a part and kept it; the same call goes on.
   case underway(Progress)
+
+  func map<Other>(_ body: (Value) -> Other) -> Work<Other> {
+    switch self {
+    case .done(let value): .done(body(value))
+    case .underway(let progress): .underway(progress)
+    }
+  }
 }
 
 /// A volume as the storage describes it.

@@ -1,5 +1,6 @@
 import Glibc
 import PumiceModel
+import SystemPackage
 
 /// A private folder of small files, each of them whole or not there: every system call of the record store, blocking, with
 /// the sentences for what can go wrong.
@@ -28,19 +29,12 @@ final class RecordFolder: Sendable {
 
   /// The names of all records. Files that were never finished are deleted.
   func sweptNames() throws(StorageError) -> [String] {
-    let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard copy >= 0, let stream = fdopendir(copy) else { throw Self.error("Listing the folder \(path)") }
-    defer { closedir(stream) }
-    var names: [String] = []
-    errno = 0
-    while let entry = readdir(stream) {
-      names.append(
-        withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        })
-      errno = 0
+    let names: [String]
+    do throws(Errno) {
+      names = try fileNames(in: descriptor)
+    } catch {
+      throw Self.error("Listing the folder \(path)", error)
     }
-    guard errno == 0 else { throw Self.error("Listing the folder \(path)") }
     for name in names where name.hasSuffix(Self.temporarySuffix) { unlinkat(descriptor, name, 0) }
     return names.filter { $0.hasSuffix(Self.recordSuffix) }.sorted()
   }
@@ -100,15 +94,14 @@ final class RecordFolder: Sendable {
   }
 
   /// See open(2), write(2), rename(2).
-  private static func error(_ attempt: String) -> StorageError {
-    let number = errno
+  private static func error(_ attempt: String, _ number: Errno = Errno(rawValue: errno)) -> StorageError {
     let code: StorageError.Code =
-      switch number {
+      switch number.rawValue {
       case ENOSPC, EDQUOT: .noSpace
       case EACCES, EPERM, EROFS, ELOOP, ENOTDIR: .forbidden
       case ENOENT: .missingPart
       default: .failed
       }
-    return StorageError(code, "\(attempt) failed: \(String(cString: strerror(number))).")
+    return StorageError(code, "\(attempt) failed: \(number).")
   }
 }

@@ -16,10 +16,10 @@ import Testing
   private let attachment = AttachmentID.random()
 
   private func withNode(
-    token: String = token, _ body: @escaping @Sendable (any NodeAPI) async throws -> Void
+    token: String = token, slices: Int = 1, _ body: @escaping @Sendable (any NodeAPI) async throws -> Void
   ) async throws {
     let application = Application(
-      router: NodeRoutes(node: fixture.start(), token: Self.token).router(),
+      router: NodeRoutes(node: fixture.start(slices: slices), token: Self.token).router(),
       configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: 0)), logger: .silent)
     try await application.test(.live) { client in
       let transport = HTTPTransport()
@@ -50,6 +50,36 @@ import Testing
       try await node.removeExport(attachment, ExportRemoval(revision: 2))
       #expect(try await node.removeVolume(volume, fixture.removal(2)).isComplete)
       #expect(try await node.inventory() == Inventory())
+    }
+  }
+
+  @Test func snapshotsCopiesAndRevertsWorkOverTheWire() async throws {
+    let (fixture, volume) = (fixture, volume)
+    let (snapshot, copy) = (SnapshotID.random(), VolumeID.random())
+    try await withNode(slices: 2) { node in
+      /// The shares that the answers say.
+      func shares(_ body: () async throws -> Progress) async throws -> [Double] {
+        [try await body().done, try await body().done]
+      }
+      _ = try await node.ensureVolume(volume, fixture.volumeRequest())
+      fixture.disk.write(1, to: volume)
+      let inTwo = [0.5, 1]
+      #expect(try await shares { try await node.ensureSnapshot(snapshot, fixture.snapshotRequest(volume)) } == inTwo)
+      fixture.disk.write(2, to: volume)
+      let request = fixture.volumeRequest(source: .snapshot(snapshot, of: volume))
+      #expect(try await shares { try await node.ensureVolume(copy, request) } == inTwo)
+      #expect(fixture.disk.content(of: copy)?.stamp == 1)
+      #expect(
+        try await shares { try await node.revertVolume(volume, fixture.revertRequest(2, to: snapshot)) } == inTwo)
+      #expect(fixture.disk.content(of: volume)?.stamp == 1)
+      #expect(try await node.inventory().snapshots.map(\.volume) == [volume])
+      let used = await #expect(throws: StorageError.self) {
+        _ = try await node.removeVolume(volume, fixture.removal(3))
+      }
+      #expect(used?.code == .inUse)
+      #expect(
+        try await shares { try await node.removeSnapshot(snapshot, fixture.snapshotRemoval(volume, 2)) } == inTwo)
+      #expect(try await node.inventory().snapshots.isEmpty)
     }
   }
 

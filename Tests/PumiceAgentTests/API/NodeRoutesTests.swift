@@ -44,7 +44,9 @@ import Testing
     try await withClient { client in
       for (method, path) in [
         (HTTPRequest.Method.get, "/v1/node"), (.get, "/v1/pools"), (.get, "/v1/inventory"),
-        (.put, "/v1/volumes/\(VolumeID.random())"), (.delete, "/v1/exports/\(AttachmentID.random())"),
+        (.put, "/v1/volumes/\(VolumeID.random())"), (.put, "/v1/volumes/\(VolumeID.random())/revert"),
+        (.put, "/v1/snapshots/\(SnapshotID.random())"), (.delete, "/v1/snapshots/\(SnapshotID.random())"),
+        (.delete, "/v1/exports/\(AttachmentID.random())"),
         (.put, "/v1/connections/nonsense"),
       ] {
         let headers = header.map { HTTPFields([HTTPField(name: .authorization, value: $0)]) } ?? [:]
@@ -84,14 +86,74 @@ import Testing
     #expect(fixture.disk.contents.isEmpty)
   }
 
+  @Test func aSnapshotIsTakenRevertedToAndRemovedOverHTTP() async throws {
+    let snapshot = SnapshotID.random()
+    let calls: [(HTTPRequest.Method, String, ByteBuffer)] = [
+      (.put, "volumes/\(volume)", try body(fixture.volumeRequest())),
+      (.put, "snapshots/\(snapshot)", try body(fixture.snapshotRequest(volume))),
+      (.put, "volumes/\(volume)/revert", try body(fixture.revertRequest(2, to: snapshot))),
+      (.delete, "snapshots/\(snapshot)", try body(fixture.snapshotRemoval(volume, 2))),
+    ]
+    try await withClient { [fixture] client in
+      for (number, (method, path, body)) in calls.enumerated() {
+        try await client.execute(uri: "/v1/\(path)", method: method, headers: Self.authorized, body: body) { response in
+          #expect(response.status == .ok, "\(path)")
+          #expect(Self.progress(response) == .complete)
+        }
+        try await client.execute(uri: "/v1/inventory", method: .get, headers: Self.authorized) { response in
+          let inventory = try WireJSON.decode(Inventory.self, from: response.body.readableBytesView)
+          #expect(inventory.snapshots.map(\.id) == (number == 1 || number == 2 ? [snapshot] : []))
+        }
+      }
+      #expect(fixture.disk.snapshotContents.isEmpty)
+    }
+  }
+
   @Test func longWorkAnswersAccepted() async throws {
-    let create = try body(fixture.volumeRequest())
+    let snapshot = SnapshotID.random()
+    let calls: [(HTTPRequest.Method, String, ByteBuffer)] = [
+      (.put, "volumes/\(volume)", try body(fixture.volumeRequest())),
+      (.delete, "volumes/\(volume)", try body(fixture.removal(2))),
+      (.put, "volumes/\(volume)/revert", try body(fixture.revertRequest(2, to: snapshot))),
+      (.put, "snapshots/\(snapshot)", try body(fixture.snapshotRequest(volume))),
+      (.delete, "snapshots/\(snapshot)", try body(fixture.snapshotRemoval(volume, 2))),
+    ]
     try await withClient(node: SlowNode()) { client in
+      for (method, path, body) in calls {
+        try await client.execute(uri: "/v1/\(path)", method: method, headers: Self.authorized, body: body) { response in
+          #expect(response.status == .accepted, "\(method) \(path)")
+          #expect(Self.progress(response)?.done == 0.25)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [
+    ("snapshots", #"{"revision": 1, "backend": "b", "pool": "p"}"#, "volume"),
+    ("snapshots", #"{"revision": 1, "volume": "7", "backend": "b", "pool": "p"}"#, "volume"),
+    (
+      "snapshots",
+      #"{"revision": 0, "volume": "00000000-0000-4000-8000-000000000000", "backend": "b", "pool": "p", "description": {"name": "", "project": "", "type": "", "metadata": {}}}"#,
+      "revision"
+    ),
+    ("revert", #"{"revision": 1, "backend": "b", "pool": "p"}"#, "snapshot"),
+    (
+      "revert", #"{"revision": 0, "snapshot": "00000000-0000-4000-8000-000000000000", "backend": "b", "pool": "p"}"#,
+      "revision"
+    ),
+    (
+      "revert", #"{"revision": 1, "snapshot": "00000000-0000-4000-8000-000000000000", "backend": "", "pool": "p"}"#,
+      "backend"
+    ),
+  ])
+  func badBodiesAboutSnapshotsAreRefusedWithTheFieldsName(kind: String, text: String, field: String) async throws {
+    let path = kind == "revert" ? "volumes/\(volume)/revert" : "snapshots/\(SnapshotID.random())"
+    try await withClient { client in
       try await client.execute(
-        uri: "/v1/volumes/\(VolumeID.random())", method: .put, headers: Self.authorized, body: create
+        uri: "/v1/\(path)", method: .put, headers: Self.authorized, body: ByteBuffer(string: text)
       ) { response in
-        #expect(response.status == .accepted)
-        #expect(Self.progress(response)?.done == 0.25)
+        #expect(response.status == .badRequest)
+        #expect(Self.error(response)?.field == field)
       }
     }
   }
@@ -147,9 +209,11 @@ import Testing
 
   @Test func badPathsAreRefused() async throws {
     try await withClient { client in
-      try await client.execute(uri: "/v1/volumes/seven", method: .put, headers: Self.authorized) { response in
-        #expect(response.status == .badRequest)
-        #expect(Self.error(response)?.field == "id")
+      for path in ["volumes/seven", "volumes/seven/revert", "snapshots/seven"] {
+        try await client.execute(uri: "/v1/\(path)", method: .put, headers: Self.authorized) { response in
+          #expect(response.status == .badRequest)
+          #expect(Self.error(response)?.field == "id")
+        }
       }
       try await client.execute(uri: "/v1/nonsense", method: .get, headers: Self.authorized) { response in
         #expect(response.status == .notFound)
@@ -185,17 +249,17 @@ import Testing
   }
 }
 
-/// A node whose volumes take their time.
+/// A node whose volumes and snapshots take their time.
 private struct SlowNode: NodeAPI {
   private var no: StorageError { StorageError(.unsupported, "Not in this test.") }
 
-  func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress {
-    Progress(done: 0.25)
-  }
-  func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress { throw no }
-  func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress { throw no }
-  func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress { throw no }
-  func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress { throw no }
+  private var part: Progress { Progress(done: 0.25) }
+
+  func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress { part }
+  func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress { part }
+  func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress { part }
+  func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress { part }
+  func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress { part }
   func report() async throws(StorageError) -> NodeReport { throw no }
   func inventory() async throws(StorageError) -> Inventory { throw no }
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {

@@ -12,25 +12,6 @@ import Testing
 struct DirectoryBackendTests {
   private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-  @Test(arguments: [DirectoryBackendConfiguration.Provisioning.thin, .thick])
-  func keepsThePromisesOfABackend(_ provisioning: DirectoryBackendConfiguration.Provisioning) async throws {
-    try await withFolder { folder in
-      let configuration = DirectoryBackendConfiguration(name: "files", path: folder.path, provisioning: provisioning)
-      let backend = try await DirectoryBackend.open(configuration, logger: logger)
-      let hooks = BackendConformance.Hooks(
-        restart: { try await DirectoryBackend.open(configuration, logger: logger) },
-        plant: { leaving in
-          guard case .volume(let id) = leaving else { return }
-          try folder.write("half", to: ".volume-\(id).new")
-          try folder.write("{", to: ".volume-\(id).json.new")
-          try folder.write("{}", to: "volume-\(id).json")
-        },
-        traces: { id in try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.contains(id) } },
-        excessiveSize: ByteCount(provisioning == .thin ? 1 << 62 : 1 << 50))
-      try await BackendConformance(backend, pool: "files", hooks: hooks).check()
-    }
-  }
-
   @Test func aThinVolumeTakesNoBlocksAndAThickOneAllOfThem() async throws {
     for (provisioning, least) in [(DirectoryBackendConfiguration.Provisioning.thin, 0), (.thick, 8 << 20)] {
       try await withFolder { folder in

@@ -8,6 +8,7 @@ packages='
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
   qemu-system-x86 qemu-block-extra qemu-utils tgt libiscsi-bin
   busybox-static kmod cpio xz-utils zstd procps util-linux systemd
+  xfsprogs btrfs-progs
   mmdebstrap e2fsprogs iproute2 socat '"$*"
 
 present=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $packages 2>/dev/null |

@@ -11,6 +11,8 @@ public struct DirectoryBackend: VolumeBackend {
   public let name: String
   private let configuration: DirectoryBackendConfiguration
   private let logger: Logger
+  private let slice: CopySlice
+  private let fault: VolumeFolder.Fault?
 
   /// Checks the folder and erases what crashes have left in it.
   ///
@@ -19,8 +21,14 @@ public struct DirectoryBackend: VolumeBackend {
   public static func open(
     _ configuration: DirectoryBackendConfiguration, logger: Logger
   ) async throws(StorageError) -> DirectoryBackend {
+    try await open(configuration, logger: logger, slice: CopySlice())
+  }
+
+  static func open(
+    _ configuration: DirectoryBackendConfiguration, logger: Logger, slice: CopySlice, fault: VolumeFolder.Fault? = nil
+  ) async throws(StorageError) -> DirectoryBackend {
     try configuration.validate()
-    let backend = DirectoryBackend(configuration, logger: logger)
+    let backend = DirectoryBackend(configuration, logger: logger, slice: slice, fault: fault)
     let erased = try await backend.inFolder { folder throws(StorageError) in try folder.sweep() }
     if !erased.isEmpty {
       logger.notice("leavings erased", metadata: ["backend.name": "\(backend.name)", "files": "\(erased)"])
@@ -28,10 +36,14 @@ public struct DirectoryBackend: VolumeBackend {
     return backend
   }
 
-  private init(_ configuration: DirectoryBackendConfiguration, logger: Logger) {
+  private init(
+    _ configuration: DirectoryBackendConfiguration, logger: Logger, slice: CopySlice, fault: VolumeFolder.Fault?
+  ) {
     name = configuration.name
     self.configuration = configuration
     self.logger = logger
+    self.slice = slice
+    self.fault = fault
   }
 
   public func pools() async -> [PoolReport] {
@@ -53,53 +65,65 @@ public struct DirectoryBackend: VolumeBackend {
   }
 
   public func volumes() async throws(StorageError) -> [StoredVolume] {
-    let path = configuration.path
-    let entries = try await inFolder { folder throws(StorageError) in try folder.volumes() }
-    return entries.map { stored($0, in: path) }
+    try await inFolder { folder throws(StorageError) in try folder.volumes() }.map(stored)
   }
 
   public func volume(_ id: VolumeID) async throws(StorageError) -> StoredVolume? {
-    let path = configuration.path
-    return try await inFolder { folder throws(StorageError) in try folder.volume(id) }.map { stored($0, in: path) }
+    try await inFolder { folder throws(StorageError) in try folder.volume(id) }.map(stored)
   }
 
   public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume> {
     try require(pool: request.pool)
-    let thick = configuration.provisioning == .thick
-    let now = Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
-    let entry = try await inFolder { folder throws(StorageError) in
-      try folder.ensure(id, request, thick: thick, now: now)
-    }
-    return .done(stored(entry, in: configuration.path))
+    let (isThick, now, slice) = (isThick, Self.now, slice)
+    return try await inFolder(takesLong: request.source != nil) { folder throws(StorageError) in
+      try folder.ensure(id, request, thick: isThick, now: now, slice)
+    }.map(stored)
   }
 
   public func remove(_ id: VolumeID, pool: String) async throws(StorageError) -> Progress {
     try require(pool: pool)
-    try await inFolder { folder throws(StorageError) in try folder.erase(id) }
+    try await inFolder { folder throws(StorageError) in try folder.remove(id) }
     return .complete
   }
 
-  public func snapshots() async throws(StorageError) -> [StoredSnapshot] { [] }
+  public func snapshots() async throws(StorageError) -> [StoredSnapshot] {
+    try await inFolder { folder throws(StorageError) in try folder.snapshots() }.map(stored)
+  }
 
   public func ensureSnapshot(
     _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
   ) async throws(StorageError) -> Work<StoredSnapshot> {
-    throw StorageError(.unsupported, "Backend \(name) can't take snapshots yet.")
+    try require(pool: request.pool)
+    let (isThick, now, slice) = (isThick, Self.now, slice)
+    return try await inFolder(takesLong: true) { folder throws(StorageError) in
+      try folder.ensureSnapshot(id, request, inUse: inUse, thick: isThick, now: now, slice)
+    }.map(stored)
   }
 
   public func removeSnapshot(
     _ id: SnapshotID, of volume: VolumeID, pool: String
-  ) async throws(StorageError) -> Progress { .complete }
+  ) async throws(StorageError) -> Progress {
+    try require(pool: pool)
+    try await inFolder { folder throws(StorageError) in try folder.removeSnapshot(id, of: volume) }
+    return .complete
+  }
 
   public func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume> {
-    throw StorageError(.unsupported, "Backend \(name) can't revert volumes yet.")
+    try require(pool: request.pool)
+    let (isThick, slice) = (isThick, slice)
+    return try await inFolder(takesLong: true) { folder throws(StorageError) in
+      try folder.revert(id, request, thick: isThick, slice)
+    }.map(stored)
   }
 
   private func inFolder<Value: Sendable>(
-    _ body: @escaping @Sendable (borrowing VolumeFolder) throws(StorageError) -> Value
+    takesLong: Bool = false, _ body: @escaping @Sendable (borrowing VolumeFolder) throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
-    let path = configuration.path
-    return try await BlockingCalls.run { () throws(StorageError) in try body(try VolumeFolder(path: path)) }
+    let (path, fault) = (configuration.path, fault)
+    let work: @Sendable () throws(StorageError) -> Value = { () throws(StorageError) in
+      try body(try VolumeFolder(path: path, fault: fault))
+    }
+    return takesLong ? try await BlockingCalls.runLong(work) : try await BlockingCalls.run(work)
   }
 
   private func require(pool: String) throws(StorageError) {
@@ -108,17 +132,31 @@ public struct DirectoryBackend: VolumeBackend {
     }
   }
 
-  private func stored(_ entry: VolumeFolder.Entry, in folder: String) -> StoredVolume {
-    let path = "\(folder)/\(VolumeFileNames(entry.id).data)"
-    if entry.sidecar == nil {
-      logger.error(
-        "volume without a readable description",
-        metadata: ["backend.name": "\(name)", "volume.id": "\(entry.id)", "volume.path": "\(path)"])
-    }
+  private func stored(_ entry: VolumeFolder.Entry) -> StoredVolume {
+    let path = "\(configuration.path)/\(FileNames(entry.id).data)"
+    if entry.sidecar == nil { logDescriptionMissing(["volume.id": "\(entry.id)", "volume.path": "\(path)"]) }
     return StoredVolume(
-      id: entry.id, pool: name, size: entry.size, revision: entry.sidecar?.revision ?? 0, path: path,
+      id: entry.id, pool: name, size: entry.size, revision: entry.revision, path: path,
       description: entry.sidecar?.description ?? VolumeDescription(name: "", project: "", type: ""))
   }
+
+  private func stored(_ entry: VolumeFolder.SnapshotEntry) -> StoredSnapshot {
+    if entry.sidecar == nil {
+      logDescriptionMissing(["snapshot.id": "\(entry.id)", "volume.id": "\(entry.volume)"])
+    }
+    return StoredSnapshot(
+      id: entry.id, of: entry.volume, pool: name, size: entry.size, revision: entry.sidecar?.revision ?? 0,
+      description: entry.sidecar?.description ?? VolumeDescription(name: "", project: "", type: ""))
+  }
+
+  private func logDescriptionMissing(_ metadata: Logger.Metadata) {
+    logger.error(
+      "no readable description", metadata: metadata.merging(["backend.name": "\(name)"]) { first, _ in first })
+  }
+
+  private var isThick: Bool { configuration.provisioning == .thick }
+
+  private static var now: Timestamp { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
 
   private var capabilities: [String: [String]] {
     let isThin = configuration.provisioning == .thin

@@ -1,19 +1,36 @@
 import Glibc
 import PumiceModel
+import SystemPackage
 
 /// An open folder with volumes in it: every system call of the directory backend, blocking, with the sentences for what can
 /// go wrong.
 ///
 /// Opened anew for each operation, so that a file system mounted or replaced meanwhile is noticed, not written under.
 struct VolumeFolder: ~Copyable {
+  /// Called with a name before each system call that changes something. One that throws stands for the end of the process,
+  /// when it also throws for all that come after.
+  typealias Fault = @Sendable (_ step: String) throws(StorageError) -> Void
+
+  struct FileStatus: Equatable {
+    let size: ByteCount
+    /// What it takes on the disk.
+    let allocated: ByteCount
+    let inode: UInt64
+    /// When its bytes or its description changed last, in nanoseconds since 1970: unlike the time of modification, nobody
+    /// can turn it back (inode(7)).
+    let changed: Int64
+  }
+
   let path: String
-  private let descriptor: Int32
+  let descriptor: Int32
+  private let fault: Fault?
 
   /// Opens a folder that is fit to hold other people's data.
   ///
   /// Throws `missingPart` when there is none, `forbidden` when it is a link, no folder, or open to everybody.
-  init(path: String) throws(StorageError) {
+  init(path: String, fault: Fault? = nil) throws(StorageError) {
     self.path = path
+    self.fault = fault
     descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else {
       switch errno {
@@ -38,8 +55,8 @@ struct VolumeFolder: ~Copyable {
 
   func path(of name: String) -> String { "\(path)/\(name)" }
 
-  /// The size of a regular file; `nil` if there is no such name.
-  func size(of name: String) throws(StorageError) -> ByteCount? {
+  /// What a regular file is like; `nil` if there is no such name.
+  func status(of name: String) throws(StorageError) -> FileStatus? {
     var status = stat()
     guard fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
       if errno == ENOENT { return nil }
@@ -48,61 +65,51 @@ struct VolumeFolder: ~Copyable {
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw StorageError(.conflict, "\(path(of: name)) is not a regular file, so it can't be a volume.")
     }
-    return ByteCount(Int64(status.st_size))
+    return FileStatus(
+      size: ByteCount(Int64(status.st_size)), allocated: ByteCount(Int64(status.st_blocks) * 512),
+      inode: UInt64(status.st_ino),
+      changed: Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec))
   }
 
   func names() throws(StorageError) -> [String] {
-    let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard copy >= 0, let stream = fdopendir(copy) else { throw Self.error("Listing the folder \(path)") }
-    defer { closedir(stream) }
-    var names: [String] = []
-    errno = 0
-    while let entry = readdir(stream) {
-      names.append(
-        withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        })
-      errno = 0
-    }
-    guard errno == 0 else { throw Self.error("Listing the folder \(path)") }
-    return names.filter { $0 != "." && $0 != ".." }
-  }
-
-  /// Makes a file of zeros, durable but for its name. On failure nothing is left.
-  func create(_ name: String, size: ByteCount, thick: Bool) throws(StorageError) {
-    let file = try openFile(name, O_CREAT | O_EXCL | O_RDWR)
-    defer { close(file) }
-    do throws(StorageError) {
-      try setSize(of: file, name, to: size, thick: thick)
-      try sync(file, name)
+    do throws(Errno) {
+      return try fileNames(in: descriptor)
     } catch {
-      unlinkat(descriptor, name, 0)
-      throw error
+      throw Self.error("Listing the folder \(path)", error)
     }
   }
 
-  /// Makes a file larger, durably. On failure it has its old size.
-  func grow(_ name: String, from old: ByteCount, to size: ByteCount, thick: Bool) throws(StorageError) {
+  /// Makes an empty file.
+  func create(_ name: String) throws(StorageError) {
+    try reach("create")
+    close(try openFile(name, O_CREAT | O_EXCL | O_RDWR))
+  }
+
+  /// Makes a file larger, durably, with zeros. On failure it has its old size.
+  func grow(_ name: String, to size: ByteCount, thick: Bool) throws(StorageError) {
     let file = try openFile(name, O_RDWR)
     defer { close(file) }
+    guard let old = try status(of: name) else { return }
     do throws(StorageError) {
-      try setSize(of: file, name, to: size, thick: thick)
+      try setSize(of: file, name, to: size, more: size - old.allocated, thick: thick)
       try sync(file, name)
     } catch {
-      ftruncate(file, off_t(old.bytes))
+      try reach("truncate")
+      ftruncate(file, off_t(old.size.bytes))
       throw error
     }
   }
 
   /// Makes the content of a file durable.
   func sync(_ name: String) throws(StorageError) {
-    let file = try openFile(name, O_RDWR)
+    let file = try openFile(name, O_RDONLY)
     defer { close(file) }
     try sync(file, name)
   }
 
   /// Writes a small file, durable but for its name. On failure nothing is left.
   func write(_ bytes: [UInt8], to name: String) throws(StorageError) {
+    try reach("write")
     let file = try openFile(name, O_CREAT | O_TRUNC | O_WRONLY)
     defer { close(file) }
     do throws(StorageError) {
@@ -115,7 +122,7 @@ struct VolumeFolder: ~Copyable {
       }
       try sync(file, name)
     } catch {
-      unlinkat(descriptor, name, 0)
+      try? remove(name)
       throw error
     }
   }
@@ -141,6 +148,7 @@ struct VolumeFolder: ~Copyable {
   }
 
   func rename(_ name: String, to newName: String) throws(StorageError) {
+    try reach("rename")
     guard renameat(descriptor, name, descriptor, newName) == 0 else {
       throw Self.error("Renaming \(path(of: name)) to \(newName)")
     }
@@ -148,11 +156,13 @@ struct VolumeFolder: ~Copyable {
 
   /// Takes a name and its bytes away; content if it is not there.
   func remove(_ name: String) throws(StorageError) {
+    try reach("remove")
     guard unlinkat(descriptor, name, 0) == 0 || errno == ENOENT else { throw Self.error("Deleting \(path(of: name))") }
   }
 
   /// Makes the names durable as they are now.
   func sync() throws(StorageError) {
+    try reach("sync")
     guard fsync(descriptor) == 0 else { throw Self.error("Writing the folder \(path) to disk") }
   }
 
@@ -164,18 +174,23 @@ struct VolumeFolder: ~Copyable {
     return (ByteCount(Int64(status.f_blocks) * unit), ByteCount(Int64(status.f_bavail) * unit))
   }
 
-  private func openFile(_ name: String, _ flags: Int32) throws(StorageError) -> Int32 {
+  func openFile(_ name: String, _ flags: Int32) throws(StorageError) -> Int32 {
     let file = openat(descriptor, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw Self.error("Opening \(path(of: name))") }
     return file
   }
 
-  private func setSize(of file: Int32, _ name: String, to size: ByteCount, thick: Bool) throws(StorageError) {
-    if thick, let present = try self.size(of: name), size - present > (try capacity().free) {
+  func reach(_ step: String) throws(StorageError) { try fault?(step) }
+
+  private func setSize(
+    of file: Int32, _ name: String, to size: ByteCount, more: ByteCount, thick: Bool
+  ) throws(StorageError) {
+    if thick, more > (try capacity().free) {
       // Found out before, since glibc writes block by block where a file system can't allocate.
       throw StorageError(
         .noSpace, "Giving \(path(of: name)) a size of \(size) failed: only \(try capacity().free) is free.")
     }
+    try reach("allocate")
     while true {
       if thick {
         // Unlike its neighbours, posix_fallocate(3) returns the number instead of setting it.
@@ -189,15 +204,14 @@ struct VolumeFolder: ~Copyable {
   }
 
   private func sync(_ file: Int32, _ name: String) throws(StorageError) {
+    try reach("sync")
     guard fsync(file) == 0 else { throw Self.error("Writing \(path(of: name)) to disk") }
   }
 
   /// What `errno` says (errno(3)), as an error about one attempt.
-  private static func error(_ attempt: String) -> StorageError {
-    let number = errno
-    let reason = String(cString: strerror(number))
+  static func error(_ attempt: String, _ number: Errno = Errno(rawValue: errno)) -> StorageError {
     let code: StorageError.Code =
-      switch number {
+      switch number.rawValue {
       case ENOSPC, EDQUOT, EFBIG: .noSpace
       case EACCES, EPERM, EROFS: .forbidden
       case ENOENT: .notFound
@@ -206,6 +220,6 @@ struct VolumeFolder: ~Copyable {
       case EMFILE, ENFILE, ENOMEM, EAGAIN, EINTR, EBUSY, ETXTBSY: .unavailable
       default: .failed
       }
-    return StorageError(code, "\(attempt) failed: \(reason).")
+    return StorageError(code, "\(attempt) failed: \(number).")
   }
 }

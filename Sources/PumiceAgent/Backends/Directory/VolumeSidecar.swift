@@ -3,7 +3,15 @@ import PumiceModel
 import PumiceWire
 
 /// What lies beside a volume's bytes and says what they are, so that a lost coordinator store can be rebuilt from the folder.
-struct VolumeSidecar: Codable, Equatable {
+struct VolumeSidecar: Sidecar {
+  /// The last one that was begun. It is done when `inode` is that of the volume's data: the new content is put in place by
+  /// one rename(2), after this is written down.
+  struct Revert: Codable, Equatable {
+    var revision: Revision
+    var snapshot: SnapshotID
+    var inode: UInt64
+  }
+
   var id: VolumeID
   var name: String
   var project: ProjectID
@@ -16,9 +24,59 @@ struct VolumeSidecar: Codable, Equatable {
   var revision: Revision
   /// Milliseconds since 1970.
   var created: Timestamp
+  /// What its first bytes were a copy of.
+  var sourceVolume: VolumeID?
+  var sourceSnapshot: SnapshotID?
+  var revert: Revert?
 
   init(_ id: VolumeID, _ request: VolumeRequest, size: ByteCount, created: Timestamp) {
     self.id = id
+    name = request.description.name
+    project = request.description.project
+    type = request.description.type
+    metadata = request.description.metadata
+    self.size = size
+    revision = request.revision
+    self.created = created
+    sourceVolume = request.source?.volume
+    sourceSnapshot = request.source?.snapshot
+  }
+
+  /// A volume that says nothing about itself any more, as far as a snapshot of it can tell.
+  init(_ snapshot: SnapshotSidecar, size: ByteCount) {
+    id = snapshot.volume
+    name = ""
+    project = snapshot.project
+    type = snapshot.type
+    metadata = [:]
+    self.size = size
+    revision = 0
+    created = snapshot.created
+  }
+
+  var description: VolumeDescription {
+    VolumeDescription(name: name, project: project, type: type, metadata: metadata)
+  }
+
+  func describes(_ names: FileNames) -> Bool { names.owner == .volume(id) }
+}
+
+/// The same for a snapshot.
+struct SnapshotSidecar: Sidecar {
+  var id: SnapshotID
+  var volume: VolumeID
+  var name: String
+  var project: ProjectID
+  var type: String
+  var metadata: [String: String]
+  var size: ByteCount
+  var format = "raw"
+  var revision: Revision
+  var created: Timestamp
+
+  init(_ id: SnapshotID, _ request: SnapshotRequest, size: ByteCount, created: Timestamp) {
+    self.id = id
+    volume = request.volume
     name = request.description.name
     project = request.description.project
     type = request.description.type
@@ -32,9 +90,20 @@ struct VolumeSidecar: Codable, Equatable {
     VolumeDescription(name: name, project: project, type: type, metadata: metadata)
   }
 
-  /// Reads the JSON; `nil` unless it describes this volume.
-  init?(_ bytes: [UInt8], of id: VolumeID) {
-    guard let sidecar = try? JSONDecoder().decode(Self.self, from: Data(bytes)), sidecar.id == id else { return nil }
+  func describes(_ names: FileNames) -> Bool { names.owner == .snapshot(id, of: volume) }
+}
+
+/// A small JSON file beside the bytes that it is about.
+protocol Sidecar: Codable, Equatable {
+  func describes(_ names: FileNames) -> Bool
+}
+
+extension Sidecar {
+  /// Reads the JSON; `nil` unless it describes what has these names.
+  init?(_ bytes: [UInt8], of names: FileNames) {
+    guard let sidecar = try? JSONDecoder().decode(Self.self, from: Data(bytes)), sidecar.describes(names) else {
+      return nil
+    }
     self = sidecar
   }
 
@@ -44,34 +113,7 @@ struct VolumeSidecar: Codable, Equatable {
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
       return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
     } catch {
-      throw StorageError.wrap(error, "Describing volume \(id)")
+      throw StorageError.wrap(error, "Writing a description as JSON")
     }
-  }
-}
-
-/// The names that belong to one volume in a folder.
-struct VolumeFileNames {
-  let id: VolumeID
-
-  var data: String { "volume-\(id)" }
-  var sidecar: String { "volume-\(id).json" }
-  /// Bytes that are not a volume yet.
-  var newData: String { ".volume-\(id).new" }
-  var newSidecar: String { ".volume-\(id).json.new" }
-
-  init(_ id: VolumeID) { self.id = id }
-
-  enum Role { case data, sidecar, temporary }
-
-  /// What a file in the folder is; `nil` when it is none of ours.
-  static func role(of name: String) -> (VolumeID, Role)? {
-    for (prefix, suffix, role) in [
-      (".volume-", ".json.new", Role.temporary), (".volume-", ".new", .temporary), ("volume-", ".json", .sidecar),
-      ("volume-", "", .data),
-    ] where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
-      let id = name.dropFirst(prefix.count).dropLast(suffix.count)
-      if id.utf8.count == 36, let id = VolumeID(String(id)) { return (id, role) }
-    }
-    return nil
   }
 }
