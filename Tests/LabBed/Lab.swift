@@ -49,11 +49,13 @@ public struct Lab: Sendable {
 
   /// A URL by which a client outside of the lab reaches an HTTP service within. Ends with the bed.
   public func url(ofServiceAt address: String) async throws -> String {
-    let socket = bed.folder.file("lab/\(address).sock")
+    // A colon in a path would tell socat something.
+    let name = "relay-\(address.replacing(":", with: "-"))"
+    let socket = bed.folder.file("\(name).sock")
     if access(socket, F_OK) != 0 {
       _ = try bed.start(
         network.entering(["socat", "-t", "600", "UNIX-LISTEN:\(socket),fork,backlog=64", "TCP:\(address)"]),
-        name: "relay-\(address)")
+        name: name)
       try await eventually("the way to \(address) is open") { access(socket, F_OK) == 0 }
     }
     guard let host = socket.addingPercentEncoding(withAllowedCharacters: .alphanumerics) else {

@@ -8,25 +8,15 @@ public struct NodeAgent: Sendable {
   public let name: String
   public let url: String
 
-  /// - Parameter drivers: The lines of its configuration file that say which backends, exporter, connectors and hypervisor it has.
+  /// - Parameter drivers: The lines of its configuration file that say which backends, exporter and hypervisor it has.
   public init(on node: LabNode, coordinator: CoordinatorDaemon, of lab: Lab, drivers: String) throws {
     name = node.name
-    let address = "\(node.address):8779"
+    let address = "\(node.address):9776"
     url = "http://\(address)"
     let configuration = try node.bed.folder.write(
-      """
-      name: \(name)
-      listen: \(address)
-      address: \(url)
-      coordinator: \(coordinator.url)
-      join_token_file: \(coordinator.joinTokenFile)
-      token_file: \(coordinator.joinTokenFile)
-      state_directory: /var/lib/pumice-agent
-      availability_zone: nova
-      report_interval: 1
-      \(drivers)
-
-      """, to: "\(name).yaml")
+      AgentDaemon.configuration(
+        name, address: address, coordinator: coordinator, state: "/var/lib/pumice-agent", drivers: drivers),
+      to: "\(name).yaml")
     let network = lab.network
     daemon = NodeDaemon(
       "pumice-agent", [try Binaries.path("pumice-agent"), "--config", configuration], on: node

@@ -1,49 +1,72 @@
-/// The product's agent on a free loopback port: a directory backend, the given tgtd and the given libvirtd.
+/// The product's agent on a free port of this machine.
 public struct AgentDaemon: Sendable {
   public let daemon: Daemon
   public let name: String
   public let url: String
-  /// The folder of its directory backend.
+  /// The folder of its directory backend, if it has one.
   public let volumes: String
 
+  /// One with a directory backend, the given tgtd and the given libvirtd.
+  ///
   /// - Parameter extra: Lines that are added to its configuration file.
   public init(
     _ name: String = "node1", coordinator: CoordinatorDaemon, target: TargetDaemon, libvirt: LibvirtDaemon, in bed: Bed,
     extra: String = ""
   ) throws {
-    let address = "127.0.0.1:\(try freePort())"
+    try self.init(
+      name, coordinator: coordinator, on: .loopback, in: bed,
+      drivers: """
+        backends:
+          - name: directory
+            kind: directory
+            path: \(bed.folder.file("\(name)/volumes"))
+        exporter:
+          kind: tgt
+          ipc_socket: \(target.ipcSocket)
+          portals: ["\(target.portal)"]
+          start: false
+        hypervisor:
+          kind: libvirt
+          uri: \(libvirt.uri)
+        \(extra)
+        """)
+  }
+
+  /// - Parameter drivers: The lines of its configuration file that say which backends, exporter and hypervisor it has.
+  public init(
+    _ name: String, coordinator: CoordinatorDaemon, on network: Network, in bed: Bed, drivers: String
+  ) throws {
+    let address = try network.freeAddress()
     self.name = name
     url = "http://\(address)"
     volumes = try bed.folder.folder("\(name)/volumes")
-    let state = try bed.folder.folder("\(name)/state")
     let configuration = try bed.folder.write(
-      """
-      name: \(name)
-      listen: \(address)
-      address: \(url)
-      coordinator: \(coordinator.url)
-      join_token_file: \(coordinator.joinTokenFile)
-      token_file: \(coordinator.joinTokenFile)
-      state_directory: \(state)
-      availability_zone: nova
-      report_interval: 1
-      backends:
-        - name: directory
-          kind: directory
-          path: \(volumes)
-      exporter:
-        kind: tgt
-        ipc_socket: \(target.ipcSocket)
-        portals: ["\(target.portal)"]
-        start: false
-      hypervisor:
-        kind: libvirt
-        uri: \(libvirt.uri)
-      \(extra)
-
-      """, to: "\(name).yaml")
+      Self.configuration(
+        name, address: address, coordinator: coordinator, state: try bed.folder.folder("\(name)/state"),
+        drivers: drivers),
+      to: "\(name).yaml")
     daemon = Daemon(
-      "pumice-agent-\(name)", [try Binaries.path("pumice-agent"), "--config", configuration], in: bed
-    ) { answers(address) }
+      "pumice-agent-\(name)",
+      network.entering([try Binaries.path("pumice-agent"), "--config", configuration]), in: bed
+    ) { network.answers(address) }
+  }
+
+  /// The text of an agent's configuration file.
+  package static func configuration(
+    _ name: String, address: String, coordinator: CoordinatorDaemon, state: String, drivers: String
+  ) -> String {
+    """
+    name: \(name)
+    listen: \(address)
+    address: http://\(address)
+    coordinator: \(coordinator.url)
+    join_token_file: \(coordinator.joinTokenFile)
+    token_file: \(coordinator.joinTokenFile)
+    state_directory: \(state)
+    availability_zone: nova
+    report_interval: 1
+    \(drivers)
+
+    """
   }
 }

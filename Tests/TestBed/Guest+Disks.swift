@@ -28,6 +28,22 @@ extension Guest {
     try await disks().first { !$0.serial.isEmpty && volume.description.hasPrefix($0.serial) }
   }
 
+  /// Returns when the guest sees the volume with this size, and with its id as serial number.
+  public func waitForDisk(
+    of volume: VolumeID, size: ByteCount, within deadline: Duration = .seconds(60)
+  ) async throws -> Disk {
+    try await eventually("\(name) sees volume \(volume) with \(size)", within: deadline, every: .milliseconds(100)) {
+      try await disk(of: volume).flatMap { $0.size == size ? $0 : nil }
+    }
+  }
+
+  /// Returns when the guest does not see the volume any more.
+  public func waitUntilUnplugged(_ volume: VolumeID, within deadline: Duration = .seconds(60)) async throws {
+    try await eventually("volume \(volume) is gone from \(name)", within: deadline, every: .milliseconds(100)) {
+      try await disk(of: volume) == nil
+    }
+  }
+
   /// The guest's own view of one disk, as it prints it: name, size and serial.
   public func lsblk(_ disk: Disk) async throws -> String {
     try await run("lsblk --nodeps --output NAME,SIZE,SERIAL /dev/\(disk.name)")

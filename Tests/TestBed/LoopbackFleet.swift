@@ -68,16 +68,12 @@ public struct LoopbackFleet: Sendable {
   public func waitForDisk(
     of volume: VolumeID, size: ByteCount, within deadline: Duration = .seconds(60)
   ) async throws -> Guest.Disk {
-    try await eventually("the guest sees volume \(volume) with \(size)", within: deadline, every: .milliseconds(100)) {
-      try await guest.disk(of: volume).flatMap { $0.size == size ? $0 : nil }
-    }
+    try await guest.waitForDisk(of: volume, size: size, within: deadline)
   }
 
   /// Returns when the guest does not see the volume any more.
   public func waitUntilUnplugged(_ volume: VolumeID, within deadline: Duration = .seconds(60)) async throws {
-    try await eventually("volume \(volume) is gone from the guest", within: deadline, every: .milliseconds(100)) {
-      try await guest.disk(of: volume) == nil
-    }
+    try await guest.waitUntilUnplugged(volume, within: deadline)
   }
 
   /// Does the work; when it fails, adds what the logs of the daemons say.

@@ -34,7 +34,7 @@ open_network() {
   mkdir -p "$dir"
   setsid unshare --net "$here/open-network.sh" </dev/null >"$dir/network.log" 2>&1 &
   echo $! >"$dir/network.pid"
-  until grep -q open "$dir/network.log"; do alive "$dir/network.pid" || die "$(cat "$dir/network.log")"; sleep 0.05; done
+  until grep -qs open "$dir/network.log"; do alive "$dir/network.pid" || die "$(cat "$dir/network.log")"; sleep 0.05; done
 }
 
 

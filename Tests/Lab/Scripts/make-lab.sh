@@ -55,7 +55,7 @@ version=${modules##*/}
 packages='
   busybox-static dbus dmsetup e2fsprogs iproute2 kmod mount netbase procps socat udev util-linux
   lvm2 thin-provisioning-tools multipath-tools
-  targetcli-fb open-iscsi libiscsi-bin
+  targetcli-fb tgt open-iscsi libiscsi-bin
   nfs-kernel-server nfs-common rpcbind
   libvirt0 libiscsi7 libxml2 libsqlite3-0 libstdc++6 libcurl4'
 apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' |

@@ -66,7 +66,8 @@ struct TGTDaemonTests {
 
   private func withSocket(_ body: (String, TGTDaemon.Launch) async throws -> Void) async throws {
     let folder = try TemporaryFolder()
-    let socket = folder.file("socket.3")
+    // The folder of the socket is not there, as after a boot.
+    let socket = folder.file("run/socket.3")
     defer {
       if let left = TGTClient(socketPath: socket).incarnation() { kill(left.processID, SIGKILL) }
       folder.remove()

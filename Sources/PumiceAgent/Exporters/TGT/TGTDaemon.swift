@@ -1,3 +1,4 @@
+import Glibc
 public import Logging
 public import PumiceModel
 public import ServiceLifecycle
@@ -90,6 +91,7 @@ public struct TGTDaemon: Service {
     // each re-open, a thread of tgtd may write there and call it done.
     let portals = launch.portals.flatMap { ["--iscsi", "portal=\($0)"] }
     try await requireInstalled(launch.executable)
+    try await makeSocketFolder()
     try await commands.startDetached(
       launch.executable, ["-f", "-C", "\(port)"] + portals,
       environment: ["TGT_IPC_SOCKET": String(client.socketPath[..<dot])], log: FilePath(launch.log))
@@ -99,6 +101,17 @@ public struct TGTDaemon: Service {
     }
     throw StorageError(
       .unavailable, "tgtd was started but does not answer on \(client.socketPath); see \(launch.log).")
+  }
+
+  /// tgtd makes its usual folder only when it is not told where its socket shall be, and /run is empty after a boot.
+  private func makeSocketFolder() async throws(StorageError) {
+    let folder = FilePath(client.socketPath).removingLastComponent().string
+    try await BlockingCalls.run { () throws(StorageError) in
+      guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
+        throw StorageError(
+          .failed, "Making the folder \(folder) for tgtd's socket failed: \(String(cString: strerror(errno)))")
+      }
+    }
   }
 
   /// The command that puts it into the background would not say that it is missing.

@@ -1,11 +1,12 @@
-import PumiceModel
-import TestBed
+public import PumiceModel
 
 /// A client that gets its way although its calls may be lost: it looks what has become of a call before it repeats it.
-struct InsistentClient {
-  let api: API
+public struct InsistentClient: Sendable {
+  public let api: API
 
-  func create(_ name: String, gibibytes: Int) async throws -> VolumeID {
+  public init(api: API) { self.api = api }
+
+  public func create(_ name: String, gibibytes: Int) async throws -> VolumeID {
     try await insist("volume \(name) is accepted") {
       let volumes = try await api.get("/v3/\(api.project)/volumes?name=\(name)")["volumes"].array
       if let known = volumes.first?["id"].string.flatMap(VolumeID.init) { return known }
@@ -13,14 +14,14 @@ struct InsistentClient {
     }
   }
 
-  func attach(_ volume: VolumeID, to instance: InstanceID) async throws {
+  public func attach(_ volume: VolumeID, to instance: InstanceID) async throws {
     try await insist("the attachment of \(volume) is accepted") {
       if try await status(volume) != "available" { return }
       try await api.attach(volume, to: instance)
     }
   }
 
-  func extend(_ volume: VolumeID, toGibibytes size: Int) async throws {
+  public func extend(_ volume: VolumeID, toGibibytes size: Int) async throws {
     try await insist("the extension of \(volume) is accepted") {
       let now = try await api.volume(volume)
       if now["size"].integer == size || now["status"].string == "extending" { return }
@@ -28,14 +29,14 @@ struct InsistentClient {
     }
   }
 
-  func detach(_ volume: VolumeID, from instance: InstanceID) async throws {
+  public func detach(_ volume: VolumeID, from instance: InstanceID) async throws {
     try await insist("the detachment of \(volume) is accepted") {
       if try await status(volume) != "in-use" { return }
       try await api.detach(volume, from: instance)
     }
   }
 
-  func delete(_ volume: VolumeID) async throws {
+  public func delete(_ volume: VolumeID) async throws {
     try await insist("the deletion of \(volume) is accepted") {
       do {
         if try await status(volume) == "deleting" { return }

@@ -1,0 +1,82 @@
+import PumiceModel
+public import TestBed
+
+/// A fleet with a storage node in the lab. Coordinator, compute node, libvirtd and the guest's QEMU are programs of this
+/// machine in the lab's network; QEMU reaches the volumes through libiscsi.
+public struct LabFleet: Sendable {
+  public let lab: Lab
+  public let coordinator: CoordinatorDaemon
+  public let storage: LabNode
+  public let storageAgent: NodeAgent
+  public let computeAgent: AgentDaemon
+  public let libvirt: LibvirtDaemon
+  public let guest: Guest
+  public let api: API
+  private let preparation: String
+
+  /// Prepares everything; nothing runs yet.
+  public init(storage kind: LabStorage, in bed: Bed) async throws {
+    lab = try await Lab(in: bed)
+    coordinator = try CoordinatorDaemon(in: bed, on: lab.network, extra: "allow_unauthenticated_remote: true")
+    api = API(url: try await lab.url(ofServiceAt: coordinator.address))
+    storage = try lab.node("storage", number: 11, disks: kind.disks)
+    storageAgent = try NodeAgent(on: storage, coordinator: coordinator, of: lab, drivers: kind.drivers(storage.address))
+    preparation = kind.preparation
+    libvirt = try LibvirtDaemon(in: bed, on: lab.network)
+    computeAgent = try AgentDaemon(
+      "compute", coordinator: coordinator, on: lab.network, in: bed,
+      drivers: """
+        hypervisor:
+          kind: libvirt
+          uri: \(libvirt.uri)
+        """)
+    guest = Guest(image: try await GuestImage.prepare(in: bed), libvirt: libvirt, in: bed)
+  }
+
+  /// Starts all and returns when the coordinator knows the storage node's pool and the running guest.
+  public func start() async throws {
+    try await telling {
+      async let storage: Void = startStorage()
+      async let libvirt: Void = libvirt.start()
+      async let coordinator: Void = coordinator.daemon.start()
+      _ = try await (libvirt, coordinator)
+      try await computeAgent.daemon.start()
+      try await storage
+      try await eventually("the coordinator knows the storage node's pool") {
+        !(try await api.get("/v3/\(api.project)/scheduler-stats/get_pools")["pools"].array.isEmpty)
+      }
+      try await guest.start()
+      try await api.waitForInstance(guest.id)
+    }
+  }
+
+  /// Boots the storage node and starts its agent, as systemd would.
+  public func startStorage() async throws {
+    try await storage.start()
+    try await storage.run(preparation)
+    try await storageAgent.daemon.start()
+  }
+
+  /// Cuts the storage node's power and boots it again.
+  public func crashStorage() async throws {
+    try await storage.powerCut()
+    try await startStorage()
+  }
+
+  /// Does the work; when it fails, adds what all parts have to say.
+  public func telling<Result>(_ work: () async throws -> Result) async throws -> Result {
+    do { return try await work() } catch {
+      throw TestBedFailure(
+        """
+        \(error)
+        -- \(coordinator.daemon.name):
+        \(coordinator.daemon.logTail)
+        -- \(computeAgent.daemon.name):
+        \(computeAgent.daemon.logTail)
+        -- the storage node's agent:
+        \(storageAgent.daemon.logTail)
+        \(await storage.report())
+        """)
+    }
+  }
+}
