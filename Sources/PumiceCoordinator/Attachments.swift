@@ -64,6 +64,11 @@ extension Tables {
     _ asked: Attachment, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) {
     guard var attachment = unchanged(asked) else { return }
+    let nodesInNeed = [attachment.node, volumes[attachment.volume]?.pool?.node].compactMap(\.self)
+    if nodesInNeed.contains(where: { isAwaited($0, policy: policy, at: now) }) {
+      attachment.retry.postponed(error, at: now)
+      return put(attachment)
+    }
     attachment.retry.failed(error, at: now)
     let isHopeless = !error.isTransient || attachment.retry.attempts >= policy.maxConnectAttempts
     if attachment.state == .attaching, isHopeless {
@@ -72,7 +77,6 @@ extension Tables {
         note(.attach, of: volume, error.message, at: now, in: surroundings)
       }
     }
-    let nodesInNeed = [attachment.node, volumes[attachment.volume]?.pool?.node].compactMap(\.self)
     if nodesInNeed.contains(where: { nodes[$0]?.isLost == true }) { attachment.abandonRepair(at: now) }
     put(attachment)
   }

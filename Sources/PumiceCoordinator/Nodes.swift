@@ -61,10 +61,15 @@ extension Tables {
   ///
   /// - Parameter only: The one node that comes into question; `nil` when any does.
   public func isWaitingForNodes(only: NodeName? = nil, policy: Policy, at now: Timestamp) -> Bool {
-    now - policy.startedAt < policy.serviceDownTime
-      && nodes.values.contains {
-        $0.isEnabled && !$0.isLost && observations[$0.name] == nil && (only == nil || only == $0.name)
-      }
+    nodes.values.contains {
+      $0.isEnabled && (only == nil || only == $0.name) && isAwaited($0.name, policy: policy, at: now)
+    }
+  }
+
+  /// Whether this node has not been heard of since the coordinator started, and may still be.
+  func isAwaited(_ name: NodeName, policy: Policy, at now: Timestamp) -> Bool {
+    guard let node = nodes[name], !node.isLost, observations[name] == nil else { return false }
+    return now - policy.startedAt < policy.serviceDownTime
   }
 
   public func availabilityZones() -> Set<String> {

@@ -80,6 +80,10 @@ extension Tables {
     _ asked: Volume, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) {
     guard var volume = unchanged(asked), let pool = volume.pool else { return }
+    if isAwaited(pool.node, policy: policy, at: now) {
+      volume.retry.postponed(error, at: now)
+      return put(volume)
+    }
     let isCopy = volume.source != nil
     let attempts = isCopy ? policy.maxCopyAttempts : policy.maxProvisionAttempts
     // There is nowhere else for a copy to go, so a node that is down is waited for.
@@ -103,6 +107,10 @@ extension Tables {
     _ asked: Volume, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) {
     guard var volume = unchanged(asked) else { return }
+    if let pool = volume.pool, isAwaited(pool.node, policy: policy, at: now) {
+      volume.retry.postponed(error, at: now)
+      return put(volume)
+    }
     volume.retry.failed(error, at: now)
     if !error.isTransient || volume.retry.attempts >= policy.maxExtendAttempts {
       try volume.failExtending(error.message, at: now)

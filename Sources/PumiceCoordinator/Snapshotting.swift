@@ -22,6 +22,10 @@ extension Tables {
     _ asked: Snapshot, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) {
     guard var snapshot = unchanged(asked) else { return }
+    if isAwaited(snapshot.pool.node, policy: policy, at: now) {
+      snapshot.retry.postponed(error, at: now)
+      return put(snapshot)
+    }
     snapshot.retry.failed(error, at: now)
     let isHopeless = !error.isTransient || snapshot.retry.attempts >= policy.maxCopyAttempts
     guard isHopeless || nodes[snapshot.pool.node]?.isLost == true else { return put(snapshot) }

@@ -16,6 +16,12 @@ public struct Retry: Sendable, Equatable, Codable {
     notBefore = now + Self.backoff(afterAttempts: attempts)
   }
 
+  /// Notes what the work has to wait for; the wait is no failure.
+  public mutating func postponed(_ error: StorageError, at now: Timestamp) {
+    lastError = error.message
+    notBefore = now + .seconds(1)
+  }
+
   /// Notes how far the work has come; it is gone on with in a moment. What failed before progress was made is forgotten.
   public mutating func progressed(to done: Double, at now: Timestamp) {
     if done > progress ?? -1 {

@@ -21,6 +21,7 @@ import Testing
           .check()
         try await station.theGuestSeesTheDiskGrow()
         try await station.anInterruptedPlugIsCompleted()
+        try await station.whatLibvirtForgotIsTakenAway()
         try await station.aGuestThatDoesNotAnswerTimesOutAndHoldsUpNobody()
         try await station.aRestartOfLibvirtIsSurvivedAndTold()
         try await station.aStoppedGuestKeepsItsDisksStored()
@@ -136,6 +137,56 @@ private struct Station: Sendable {
     try await libvirt.virsh("detach-device-alias", guest.name, "ua-\(disk.attachment)", "--config")
     try await hypervisor.unplug(disk.attachment, from: guest.id)
     #expect(try await plugged(disk) == nil)
+  }
+
+  /// What a libvirtd that dies in the middle of a plug leaves in QEMU.
+  func whatLibvirtForgotIsTakenAway() async throws {
+    for source in 70...71 {
+      let forgotten = Disk.make(source: try file())
+      try await leaveInQEMU(forgotten, on: try await nextBus(), as: source)
+      #expect(try await plugged(forgotten) == nil)
+      if source == 70 {
+        try await hypervisor.unplug(forgotten.attachment, from: guest.id)
+      } else {
+        // libvirt gives the next disk the same slot.
+        let disk = Disk.make(source: try file())
+        _ = try await hypervisor.plug(disk, into: guest.id)
+        try await hypervisor.unplug(disk.attachment, from: guest.id)
+      }
+      #expect(try await !monitor("qom-list", ["path": "/machine/peripheral"]).contains("ua-\(forgotten.attachment)"))
+      #expect(try await !monitor("query-named-block-nodes", [:]).contains("libvirt-\(source)-"))
+    }
+  }
+
+  private func leaveInQEMU(_ disk: Disk, on bus: Int, as number: Int) async throws {
+    guard case .file(let path) = disk.source else { throw TestBedFailure("The disk is no file.") }
+    let (storage, format) = ("libvirt-\(number)-storage", "libvirt-\(number)-format")
+    _ = try await monitor("blockdev-add", ["node-name": storage, "driver": "file", "filename": path])
+    _ = try await monitor("blockdev-add", ["node-name": format, "driver": "raw", "file": storage])
+    _ = try await monitor(
+      "device_add",
+      ["driver": "virtio-blk-pci", "id": "ua-\(disk.attachment)", "drive": format, "bus": "pci.\(bus)"])
+    try await eventually("the guest has seen it") { try await guest.run("ls /sys/block").contains("vd") }
+  }
+
+  /// The PCI bus that libvirt gives the next disk.
+  private func nextBus() async throws -> Int {
+    let disk = Disk.make(source: try file())
+    _ = try await hypervisor.plug(disk, into: guest.id)
+    try await eventually("the guest sees the disk") { try await guest.disk(of: disk.volume) != nil }
+    let xml = try await guest.xml()
+    try await hypervisor.unplug(disk.attachment, from: guest.id)
+    let end = try #require(xml.range(of: "ua-\(disk.attachment)")).upperBound
+    let bus = try #require(xml[end...].range(of: "bus='0x")).upperBound
+    return try #require(Int(xml[bus...].prefix(2), radix: 16))
+  }
+
+  private func monitor(_ command: String, _ arguments: [String: String]) async throws -> String {
+    let order =
+      #"{"execute": "\#(command)", "arguments": \#(String(decoding: try JSONEncoder().encode(arguments), as: UTF8.self))}"#
+    let answer = try await libvirt.virsh("qemu-monitor-command", guest.name, order)
+    #expect(!answer.contains(#""error""#), "\(answer)")
+    return answer
   }
 
   func aGuestThatDoesNotAnswerTimesOutAndHoldsUpNobody() async throws {

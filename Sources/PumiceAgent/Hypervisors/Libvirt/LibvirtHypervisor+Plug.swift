@@ -14,7 +14,12 @@ extension LibvirtHypervisor {
         if case .iscsi(_, _, _, _, _, let secret) = disk.source {
           try session.defineSecret(secret, of: disk.attachment)
         }
-        try domain.carryOut(plan, attempt)
+        do throws(StorageError) {
+          try domain.carryOut(plan, attempt)
+        } catch {
+          guard try domain.removeForgottenDisks(after: error, attempt) else { throw error }
+          try domain.carryOut(plan, attempt)
+        }
         return try domain.state(attempt).verified(disk, in: instance, after: plan, attempt)
       }
     }

@@ -1,5 +1,4 @@
 import CLibvirt
-import Glibc
 public import PumiceModel
 
 extension LibvirtHypervisor {
@@ -17,7 +16,7 @@ extension LibvirtHypervisor {
     // The guest takes its time, and meanwhile others may have their turn.
     if !isGone { try await awaitRemoval(of: attachment, from: instance, outcomes, attempt) }
     try await connection.call(attempt) { session throws(StorageError) in
-      try session.domain(instance, attempt)?.settle(attempt)
+      try session.domain(instance, attempt)?.removeForgottenDisk(of: attachment, attempt)
       try session.removeSecret(of: attachment)
     }
   }
@@ -97,25 +96,6 @@ extension DomainHandle {
     if state.live?.disk(of: attachment) != nil {
       try detach(attachment, VIR_DOMAIN_AFFECT_LIVE, attempt)
     }
-  }
-
-  /// Returns when QEMU has answered a question.
-  ///
-  /// libvirt takes the disk out of the live XML before QEMU has logged out of the target, and while that waits for a
-  /// target that is away, all of QEMU stands still. Whoever withdrew the export then would leave the guest so for ever.
-  fileprivate func settle(_ attempt: String) throws(StorageError) {
-    guard virDomainIsActive(pointer) == 1 else { return }
-    var faults = [virDomainDiskError](repeating: virDomainDiskError(), count: 64)
-    let count = virDomainGetDiskErrors(pointer, &faults, UInt32(faults.count), 0)
-    guard count >= 0 else {
-      let error = LibvirtError()
-      // libvirt may not understand QEMU's answer while a disk is going; an answer it is.
-      guard error.message.contains("query-block") || virDomainIsActive(pointer) != 1 else {
-        throw error.storageError(attempt)
-      }
-      return
-    }
-    for fault in faults.prefix(Int(count)) { free(fault.disk) }
   }
 
   private func detach(
