@@ -73,11 +73,15 @@ extension PendingWorkRunner {
         }
       }
     case .settle(let pool):
+      let progress: Progress
       do throws(StorageError) {
-        try await settle(volume, on: pool)
+        progress = try await settle(volume, on: pool)
       } catch {
         log(error, "A pool could not be told that a revert was given up", volume)
         return try await store.write { $0.noteSettleFailure(volume, error, at: surroundings.now()) }
+      }
+      guard progress.isComplete else {
+        return try await store.write { $0.noteProgress(volume, progress.done, at: surroundings.now()) }
       }
       try await store.write { try $0.confirmReverted(volume, at: surroundings.now()) }
     case .erase(let pool):
@@ -91,15 +95,17 @@ extension PendingWorkRunner {
     }
   }
 
-  /// Makes every earlier call about the volume stale. A volume that is not there can't be changed by any.
-  private func settle(_ volume: Volume, on pool: PoolName) async throws(StorageError) {
-    if isLost(pool.node) { return }
+  /// Makes every earlier call about the volume stale. A volume that is not there can't be changed by any. Done when the
+  /// pool changes nothing about it any more: it may have to end what it had begun.
+  private func settle(_ volume: Volume, on pool: PoolName) async throws(StorageError) -> Progress {
+    if isLost(pool.node) { return .complete }
     var request = try request(volume, on: pool, size: volume.size)
     request.mustExist = true
     do throws(StorageError) {
-      _ = try await node(pool.node).ensureVolume(volume.id, request)
+      return try await node(pool.node).ensureVolume(volume.id, request)
     } catch {
       guard error.code == .notFound else { throw error }
+      return .complete
     }
   }
 
