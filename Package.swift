@@ -128,7 +128,7 @@ let package = Package(
 
     .testTarget(
       name: "LabTests",
-      dependencies: ["LabBed", "PumiceModel", "TestBed"],
+      dependencies: ["LabBed", "PumiceModel", "PumiceWire", "TestBed"],
       path: "Tests/Lab", exclude: ["Scripts"], swiftSettings: settings),
     // The suites that run inside the nodes of the lab. Those of LabTests have them run there.
     .testTarget(
