@@ -102,6 +102,23 @@ import Testing
     }
   }
 
+  @Test func aRevertThatThePoolCannotLeaveIsWaitedForAfterItWasGivenUp() async throws {
+    try await withCoordinator { (coordinator) async throws in
+      let node = coordinator.nodes[0]
+      let volume = try await coordinator.volume()
+      let snapshot = try await snapshot(of: volume, in: coordinator)
+      node.failReverts(with: StorageError(.unsupported, "It lost its way."))
+      node.setSlices(ensure: 3)
+      let before = node.calls.count
+      let now = coordinator.api.surroundings.now()
+      try await coordinator.api.store.write { try $0.revertVolume(volume, of: nil, to: snapshot, at: now) }
+      try await coordinator.until("the pool is underway") { ($0.volumes[volume]?.retry.progress ?? 0) > 0 }
+      #expect(coordinator.tables.volumes[volume]?.state == .reverting)
+      try await coordinator.until("it is available") { $0.volumes[volume]?.state == .available }
+      #expect(node.calls.dropFirst(before).filter { $0 == "ensure volume \(volume)" }.count == 4)
+    }
+  }
+
   @Test func aVolumeThatVanishedIsNotMadeAnewByAnExtend() async throws {
     try await withCoordinator { (coordinator) async throws in
       let node = coordinator.nodes[0]

@@ -15,6 +15,8 @@ final class FakeNode: NodeAPI {
     /// How many calls a copy, and how many a removal, answers as unfinished.
     var copySlices = 0
     var wipeSlices = 0
+    /// The same for calls about a volume that is there.
+    var ensureSlices = 0
     var slicesDone: [String: Int] = [:]
     var calls: [String] = []
   }
@@ -38,8 +40,9 @@ final class FakeNode: NodeAPI {
   func failReverts(with error: StorageError?) { state.withLock { $0.revertFailure = error } }
 
   /// From now on copying and wiping take that many calls more than one.
-  func setSlices(copy: Int = 0, wipe: Int = 0) {
+  func setSlices(copy: Int = 0, wipe: Int = 0, ensure: Int = 0) {
     state.withLock { state in
+      state.ensureSlices = ensure
       state.copySlices = copy
       state.wipeSlices = wipe
       state.slicesDone = [:]
@@ -121,7 +124,8 @@ final class FakeNode: NodeAPI {
         guard state.volumes[volume] != nil else { throw StorageError(.notFound, "No such volume.") }
       case nil: break
       }
-      let progress = slice("ensure volume \(id)", of: request.source == nil ? 0 : state.copySlices, &state)
+      let slices = state.volumes[id] != nil ? state.ensureSlices : request.source == nil ? 0 : state.copySlices
+      let progress = slice("ensure volume \(id)", of: slices, &state)
       if progress.isComplete { state.volumes[id] = max(request.size, state.volumes[id] ?? .zero) }
       return progress
     }
