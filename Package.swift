@@ -97,7 +97,9 @@ let package = Package(
 
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["pumice", "PumiceModel", argumentParser, httpTypes, hummingbird, hummingbirdTesting, nioCore],
+      dependencies: [
+        "pumice", "PumiceModel", "TestBed", argumentParser, httpTypes, hummingbird, hummingbirdTesting, nioCore,
+      ],
       swiftSettings: settings),
     .testTarget(name: "PumiceModelTests", dependencies: ["PumiceModel"], swiftSettings: settings),
     .testTarget(name: "PumiceWireTests", dependencies: ["PumiceWire", "PumiceModel"], swiftSettings: settings),

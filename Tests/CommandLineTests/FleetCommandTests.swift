@@ -133,9 +133,10 @@ struct FleetCommandTests {
         volumes         2         10
         """)
     let (changed, calls) = try await run(
-      "quota", "set", "team", "--volumes", "5", "--gigabytes", "-1", "--limit", "volumes_ssd=3", against: script)
+      "quota", "set", "team", "--volumes", "5", "--snapshots", "7", "--gigabytes", "-1", "--limit", "volumes_ssd=3",
+      against: script)
     #expect(changed.status == .ok)
-    #expect(calls.first?.body == ["quota_set": ["volumes": 5, "gigabytes": -1, "volumes_ssd": 3]])
+    #expect(calls.first?.body == ["quota_set": ["volumes": 5, "snapshots": 7, "gigabytes": -1, "volumes_ssd": 3]])
   }
 
   @Test func doctorEndsWithOneWhenItFoundSomething() async throws {

@@ -15,7 +15,11 @@ struct QuotaSet: AsyncParsableCommand {
   @Option(parsing: .unconditional, help: ArgumentHelp("How many volumes.", valueName: "count"))
   var volumes: Int?
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("How many GiB in all.", valueName: "GiB"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("How many snapshots.", valueName: "count"))
+  var snapshots: Int?
+
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("How many GiB in all, volumes and snapshots.", valueName: "GiB"))
   var gigabytes: Int?
 
   @Option(parsing: .unconditional, help: ArgumentHelp("How large one volume may be.", valueName: "GiB"))
@@ -55,6 +59,7 @@ struct QuotaSet: AsyncParsableCommand {
         wanted[limit.key] = value
       }
       wanted["volumes"] = volumes ?? wanted["volumes"]
+      wanted["snapshots"] = snapshots ?? wanted["snapshots"]
       wanted["gigabytes"] = gigabytes ?? wanted["gigabytes"]
       wanted["per_volume_gigabytes"] = perVolumeGigabytes ?? wanted["per_volume_gigabytes"]
       return wanted
