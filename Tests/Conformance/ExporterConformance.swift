@@ -77,6 +77,9 @@ public struct ExporterConformance: Sendable {
       #expect(repeated == target)
       #expect(isUp, "a repeated ensure must leave sessions up")
       #expect(listed == [entry(export)])
+      let ofVolume = try await exporter.exports(of: volume.id)
+      let ofAnother = try await exporter.exports(of: .random())
+      #expect(ofVolume == listed && ofAnother.isEmpty)
       await session.logOut()
 
       let stranger = "iqn.2026-11.org.example:stranger"

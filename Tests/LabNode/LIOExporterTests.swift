@@ -132,6 +132,33 @@ import Testing
     }
   }
 
+  @Test func strangersDoNotLearnThatATargetExists() async throws {
+    try await withBackend { exporter, backend in
+      let export = export(try await volume(backend))
+      let target = try await exporter.ensure(export)
+      let known = try await shell("iscsi-ls -i \(export.initiator) iscsi://\(Self.portal)")
+      let unknown = try await shell("iscsi-ls -i iqn.2026-11.org.example:stranger iscsi://\(Self.portal)")
+      #expect(known.contains(target.iqn) && !unknown.contains(target.iqn))
+      try await exporter.remove(export, remaining: [])
+    }
+  }
+
+  @Test func aPortThatSomebodyElseHasIsUnavailable() async throws {
+    try await withBackend(portals: ["127.0.0.1:3262"]) { exporter, backend in
+      let export = export(try await volume(backend))
+      try await shell(
+        "socat TCP-LISTEN:3262,bind=127.0.0.1 - </dev/zero >/dev/null 2>&1 & echo $! >/run/listener; sleep 0.5")
+      let error = await #expect(throws: StorageError.self) { try await exporter.ensure(export) }
+      #expect(error?.code == .unavailable && error?.message.contains("127.0.0.1:3262") == true)
+      let listed = try await exporter.exports()
+      #expect(listed.isEmpty)
+      try await shell("kill $(cat /run/listener); sleep 0.2")
+      let session = try await logIn(to: try await exporter.ensure(export))
+      await session.logOut()
+      try await exporter.remove(export, remaining: [])
+    }
+  }
+
   // MARK: Growth
 
   @Test(.timeLimit(.minutes(3))) func aFileGrowsUnderWritesWithoutAnError() async throws {

@@ -27,9 +27,10 @@ enum LIOError {
     case .make where parts.first == "core" && parts.count == 2 && number == EINVAL:
       return (.missingPart, "the kernel has no backstore of this kind (module target_core_iblock or target_core_file)")
     case .make where parts.dropLast().last == "np":
+      // iscsi_target_mod gives EINVAL for whatever socket(2) and bind(2) said.
       return (
         .unavailable,
-        "\(sentence(number)); is \(parts.last ?? "it") an address of this machine's kind, and does nobody else, such as tgtd, listen there?"
+        "\(sentence(number)); either somebody else listens there, as tgtd may, or the kernel has no addresses of this kind"
       )
     case .make where number == EEXIST: return (.conflict, "somebody else has just made it")
     case .write(_, let path, _) where path.hasPrefix("core/") && path.hasSuffix("/enable") && number == EBUSY:
