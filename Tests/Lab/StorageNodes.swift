@@ -29,7 +29,7 @@ extension LabTests {
           #expect(try await guest.disk(of: volume) == nil)
           try await api.deleteVolume(volume)
           try await api.waitUntilGone(volume)
-          #expect(try await fleet.storage.run("ls /srv/volumes | grep -v lost+found || true") == "")
+          #expect(try await fleet.leftovers() == "")
         }
       }
     }

@@ -12,7 +12,7 @@ public struct LabFleet: Sendable {
   public let libvirt: LibvirtDaemon
   public let guest: Guest
   public let api: API
-  private let preparation: String
+  private let kind: LabStorage
 
   /// Prepares everything; nothing runs yet.
   public init(storage kind: LabStorage, in bed: Bed) async throws {
@@ -21,7 +21,7 @@ public struct LabFleet: Sendable {
     api = API(url: try await lab.url(ofServiceAt: coordinator.address))
     storage = try lab.node("storage", number: 11, disks: kind.disks)
     storageAgent = try NodeAgent(on: storage, coordinator: coordinator, of: lab, drivers: kind.drivers(storage.address))
-    preparation = kind.preparation
+    self.kind = kind
     libvirt = try LibvirtDaemon(in: bed, on: lab.network)
     computeAgent = try AgentDaemon(
       "compute", coordinator: coordinator, on: lab.network, in: bed,
@@ -53,7 +53,7 @@ public struct LabFleet: Sendable {
   /// Boots the storage node and starts its agent, as systemd would.
   public func startStorage() async throws {
     try await storage.start()
-    try await storage.run(preparation)
+    try await storage.run(kind.preparation)
     try await storageAgent.daemon.start()
   }
 
@@ -62,6 +62,9 @@ public struct LabFleet: Sendable {
     try await storage.powerCut()
     try await startStorage()
   }
+
+  /// What the storage node has of volumes and exports; nothing when there is nothing.
+  public func leftovers() async throws -> String { try await storage.run(kind.leftovers) }
 
   /// Does the work; when it fails, adds what all parts have to say.
   public func telling<Result>(_ work: () async throws -> Result) async throws -> Result {

@@ -6,10 +6,15 @@ public struct LabStorage: Sendable {
   let preparation: String
   /// The lines of its agent's configuration file that say so. The node's address goes in.
   let drivers: @Sendable (String) -> String
+  /// A script that prints what there is of volumes and exports, and nothing when there is nothing.
+  let leftovers: String
 
-  public init(disks: [Int], preparation: String, drivers: @escaping @Sendable (String) -> String) {
+  public init(
+    disks: [Int], preparation: String, leftovers: String, drivers: @escaping @Sendable (String) -> String
+  ) {
     self.disks = disks
     self.preparation = preparation
+    self.leftovers = leftovers
     self.drivers = drivers
   }
 
@@ -22,6 +27,11 @@ public struct LabStorage: Sendable {
       mkdir -p /srv/volumes
       mountpoint -q /srv/volumes || mount /dev/ubdb /srv/volumes
       chmod 700 /srv/volumes
+      """,
+    leftovers: """
+      ls /srv/volumes | grep -v lost+found
+      tgtadm --lld iscsi --op show --mode target | grep Target
+      true
       """
   ) { address in
     """

@@ -8,8 +8,7 @@ public struct InsistentClient: Sendable {
 
   public func create(_ name: String, gibibytes: Int) async throws -> VolumeID {
     try await insist("volume \(name) is accepted") {
-      let volumes = try await api.get("/v3/\(api.project)/volumes?name=\(name)")["volumes"].array
-      if let known = volumes.first?["id"].string.flatMap(VolumeID.init) { return known }
+      if let known = try await volume(named: name) { return known }
       return try await api.createVolume(name: name, gibibytes: gibibytes)
     }
   }
@@ -45,6 +44,38 @@ public struct InsistentClient: Sendable {
         return
       }
     }
+  }
+
+  /// A new volume with the content of a snapshot.
+  public func create(_ name: String, from snapshot: SnapshotID, gibibytes: Int) async throws -> VolumeID {
+    try await insist("volume \(name) is accepted") {
+      if let known = try await volume(named: name) { return known }
+      return try await api.createVolume(name: name, from: snapshot, gibibytes: gibibytes)
+    }
+  }
+
+  public func takeSnapshot(_ name: String, of volume: VolumeID) async throws -> SnapshotID {
+    try await insist("snapshot \(name) is accepted") {
+      let snapshots = try await api.get("/v3/\(api.project)/snapshots?name=\(name)")["snapshots"].array
+      if let known = snapshots.first?["id"].string.flatMap(SnapshotID.init) { return known }
+      return try await api.takeSnapshot(name: name, of: volume)
+    }
+  }
+
+  public func deleteSnapshot(_ snapshot: SnapshotID) async throws {
+    try await insist("the deletion of \(snapshot) is accepted") {
+      do {
+        if try await api.snapshot(snapshot)["status"].string == "deleting" { return }
+        try await api.deleteSnapshot(snapshot)
+      } catch let refusal as API.Refusal where refusal.status == 404 {
+        return
+      }
+    }
+  }
+
+  private func volume(named name: String) async throws -> VolumeID? {
+    try await api.get("/v3/\(api.project)/volumes?name=\(name)")["volumes"].array.first?["id"].string
+      .flatMap(VolumeID.init)
   }
 
   private func status(_ volume: VolumeID) async throws -> String? {
