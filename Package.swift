@@ -59,6 +59,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
     .systemLibrary(name: "CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
+    .systemLibrary(name: "CSCSI"),
     .systemLibrary(name: "CLibxml2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
 
     .target(name: "PumiceModel", swiftSettings: settings),
@@ -76,8 +77,8 @@ let package = Package(
     .target(
       name: "PumiceAgent",
       dependencies: [
-        "PumiceModel", "PumiceWire", "CLibvirt", "CLibiscsi", "CLibxml2", configuration, httpTypes, hummingbird,
-        hummingbirdTLS,
+        "PumiceModel", "PumiceWire", "CLibvirt", "CLibiscsi", "CLibxml2", "CSCSI", configuration, httpTypes,
+        hummingbird, hummingbirdTLS,
         lifecycle, logging, metrics, nioCore, nioSSL, subprocess, systemPackage, unixSignals, yams,
       ],
       swiftSettings: settings),

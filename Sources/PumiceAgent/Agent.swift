@@ -40,6 +40,7 @@ public struct Agent: Service {
     }
     services += drivers.services
     services.append(restoration)
+    if node.makesDevices { services.append(Sweep(node: node)) }
     if let hypervisor = drivers.node.hypervisor {
       services.append(
         HypervisorWatch(hypervisor: hypervisor, restoration: restoration, reporter: reporter, logger: logger))

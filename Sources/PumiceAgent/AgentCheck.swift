@@ -129,20 +129,49 @@ public struct AgentCheck: Sendable {
     switch hypervisor.kind {
     case .none: return [ok("hypervisor", "None: this node runs no instances.", isRequired: false)]
     case .memory: return [ok("hypervisor", "In memory.")]
+    case .host: return [ok("hypervisor", "None: this machine itself gets volumes.")] + connectorLines()
     case .libvirt:
       let daemon = await asyncLine(
         "libvirt", remedy: "apt-get install libvirt-daemon-system, start libvirtd, and let this user reach its socket."
       ) { () async throws(StorageError) in
         try await LibvirtProbe.version(at: hypervisor.uri)
       }
-      let module = LibvirtProbe.iscsiModule
-      return [
-        daemon,
-        module.map { ok("QEMU iSCSI driver", $0) }
-          ?? missing(
-            "QEMU iSCSI driver", "block-iscsi.so is not where QEMU looks for it.", "apt-get install qemu-block-extra"),
-      ]
+      return [daemon] + connectorLines()
     }
+  }
+
+  private func connectorLines() -> [Line] {
+    switch configuration.hypervisor.connector {
+    case .qemu:
+      return [
+        LibvirtProbe.iscsiModule.map { ok("QEMU iSCSI driver", $0) }
+          ?? missing(
+            "QEMU iSCSI driver", "block-iscsi.so is not where QEMU looks for it.", "apt-get install qemu-block-extra")
+      ]
+    case .kernel: return openISCSILines()
+    }
+  }
+
+  private func openISCSILines() -> [Line] {
+    let program =
+      Self.executable("iscsiadm").map { ok("open-iscsi", $0) }
+      ?? missing("open-iscsi", "The program iscsiadm is not in PATH.", "apt-get install open-iscsi")
+    let root = NodeDatabase.standardRoot
+    let database =
+      access(root, W_OK) == 0
+      ? ok("open-iscsi records", root)
+      : missing("open-iscsi records", "\(root) is no folder that this user can write to.", "Run the agent as root.")
+    // iscsid's socket has no file. Connecting to it would start it where systemd listens for it.
+    let sockets = (try? String(contentsOfFile: "/proc/net/unix")) ?? ""
+    let daemon =
+      sockets.contains("@ISCSIADM_ABSTRACT_NAMESPACE")
+      ? ok("iscsid", "It listens, or systemd does for it.")
+      : missing("iscsid", "Nobody listens on its socket.", "systemctl enable --now iscsid.socket, or start iscsid.")
+    let multipath = Line(
+      part: "multipathd", isOK: Self.executable("multipathd") != nil,
+      detail: Self.executable("multipathd") ?? "It is not installed: of several portals, one is used.",
+      remedy: Self.executable("multipathd") == nil ? "apt-get install multipath-tools" : nil, isRequired: false)
+    return [program, database, daemon, multipath]
   }
 
   // MARK: Lines

@@ -79,8 +79,7 @@ private struct Settings {
       availabilityZone: text(.availabilityZone) ?? "nova", reportInterval: try reportInterval(),
       logLevel: try choice(.logLevel) ?? .info, initiatorName: try iscsiName(.initiatorName), backends: backends,
       exporter: try exporter(backends),
-      hypervisor: AgentConfiguration.Hypervisor(
-        kind: try choice(.hypervisorKind) ?? .none, uri: text(.hypervisorURI) ?? "qemu:///system"),
+      hypervisor: try hypervisor(),
       tls: tls)
   }
 
@@ -107,6 +106,18 @@ private struct Settings {
     return AgentConfiguration.Exporter(
       kind: kind, socketPath: socket, portals: portals, startsDaemon: try truth(.exporterStart) ?? true,
       targetPrefix: try iscsiName(.exporterTargetPrefix) ?? "iqn.2026-11.io.pumice")
+  }
+
+  private func hypervisor() throws(StorageError) -> AgentConfiguration.Hypervisor {
+    let kind: AgentConfiguration.Hypervisor.Kind = try choice(.hypervisorKind) ?? .none
+    let connector: AgentConfiguration.Hypervisor.Connector? = try choice(.hypervisorConnector)
+    if kind == .host, connector == .qemu {
+      throw .invalid(
+        "hypervisor.connector", "must be iscsi-kernel for hypervisor.kind host: there is no QEMU to log in.")
+    }
+    return AgentConfiguration.Hypervisor(
+      kind: kind, uri: text(.hypervisorURI) ?? "qemu:///system",
+      connector: connector ?? (kind == .host ? .kernel : .qemu))
   }
 
   private func listenAddress() throws(StorageError) -> AgentConfiguration.ListenAddress {

@@ -22,6 +22,7 @@ public struct AgentConfiguration: Sendable, Equatable {
     case exporterTargetPrefix = "exporter.target_prefix"
     case hypervisorKind = "hypervisor.kind"
     case hypervisorURI = "hypervisor.uri"
+    case hypervisorConnector = "hypervisor.connector"
     case tlsCertificate = "tls.certificate"
     case tlsKey = "tls.key"
     case tlsAuthority = "tls.ca"
@@ -48,10 +49,23 @@ public struct AgentConfiguration: Sendable, Equatable {
   }
 
   public struct Hypervisor: Sendable, Equatable {
-    public enum Kind: String, Sendable, CaseIterable { case libvirt, memory, none }
+    public enum Kind: String, Sendable, CaseIterable { case libvirt, host, memory, none }
+
+    /// Who logs in to targets.
+    public enum Connector: String, Sendable, CaseIterable {
+      case qemu = "iscsi-qemu"
+      case kernel = "iscsi-kernel"
+    }
 
     public var kind: Kind
     public var uri: String
+    public var connector: Connector
+
+    public init(kind: Kind, uri: String, connector: Connector = .qemu) {
+      self.kind = kind
+      self.uri = uri
+      self.connector = connector
+    }
   }
 
   public struct TLS: Sendable, Equatable {

@@ -18,7 +18,7 @@ struct Drivers {
     self.logger = logger
     for backend in configuration.backends { node.backends.append(try await backend.open(logger: logger)) }
     node.exporter = try makeExporter()
-    (node.hypervisor, node.connector) = makeHypervisor(initiator)
+    (node.hypervisor, node.connector) = try await makeHypervisor(initiator)
     if let service = node.hypervisor as? any Service { services.append(service) }
   }
 
@@ -39,18 +39,32 @@ struct Drivers {
     }
   }
 
-  private func makeHypervisor(_ initiator: String) -> ((any Hypervisor)?, (any Connector)?) {
+  private func makeHypervisor(
+    _ initiator: String
+  ) async throws(StorageError) -> ((any Hypervisor)?, (any Connector)?) {
     switch configuration.hypervisor.kind {
     case .none: (nil, nil)
     case .libvirt:
+      (LibvirtHypervisor(uri: configuration.hypervisor.uri, logger: logger), makeConnector(initiator))
+    case .host:
       (
-        LibvirtHypervisor(uri: configuration.hypervisor.uri, logger: logger), QEMUISCSIConnector(initiator: initiator)
+        HostHypervisor(
+          id: try await HostIdentity.settle(in: configuration.stateDirectory), name: configuration.name,
+          disks: try await FileRecordStore.open("\(configuration.stateDirectory)/disks", logger: logger)),
+        makeConnector(initiator)
       )
     case .memory:
       (
         InMemoryHypervisor(instances: Self.instances(of: configuration.name)),
         InMemoryConnector(fabric: fabric, initiator: initiator)
       )
+    }
+  }
+
+  private func makeConnector(_ initiator: String) -> any Connector {
+    switch configuration.hypervisor.connector {
+    case .qemu: QEMUISCSIConnector(initiator: initiator)
+    case .kernel: KernelISCSIConnector(initiator: initiator, logger: logger)
     }
   }
 

@@ -15,8 +15,9 @@ extension NodeService {
   /// Puts back what kernel, target and hypervisor may have forgotten, with nobody's help but the records'. Harmless when
   /// nothing is missing.
   ///
-  /// Every export is ensured. A connection is touched only while its instance has the disk: then the hypervisor gets the
-  /// secret again. A disk that is not there is the coordinator's to decide about.
+  /// Every export is ensured. A disk is touched only while its instance has it: then the hypervisor gets the secret again.
+  /// One that is not there is the coordinator's to decide about. Devices of this node are there before instances are asked
+  /// for theirs, so that an instance can start with the node.
   public func restore() async -> RestorationOutcome {
     var outcome = RestorationOutcome()
     for record in exports.all where !record.isLeaving {
@@ -50,6 +51,7 @@ extension NodeService {
     guard let hypervisor = drivers.hypervisor, let connector = drivers.connector else { return }
     let records = connections.all.filter { !$0.isLeaving }
     guard !records.isEmpty else { return }
+    if connector is any DeviceConnector { await restoreDevices(of: records, connector, &outcome) }
     let plugged: Set<AttachmentID>
     do throws(StorageError) {
       plugged = Set(try await hypervisor.disks().map(\.attachment))
@@ -65,6 +67,21 @@ extension NodeService {
           return true
         }
         if isRestored { outcome.restored += 1 }
+      } catch {
+        outcome.failures[record.attachment] = error.message
+      }
+    }
+  }
+
+  private func restoreDevices(
+    of records: [ConnectionRecord], _ connector: any Connector, _ outcome: inout RestorationOutcome
+  ) async {
+    for record in records {
+      do throws(StorageError) {
+        try await locks.withLock(.connection(record.attachment)) { () async throws(StorageError) in
+          guard let record = connections.record(of: record.attachment), !record.isLeaving else { return }
+          _ = try await connector.connect(record.attachment, record.request)
+        }
       } catch {
         outcome.failures[record.attachment] = error.message
       }

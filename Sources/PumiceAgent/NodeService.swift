@@ -91,6 +91,13 @@ public final class NodeService: NodeAPI {
 
   /// Throws where a driver can't be asked: what is not seen must not look as if it were not there.
   public func inventory() async throws(StorageError) -> Inventory {
+    var inventory = try await resources()
+    inventory.leftovers = try await leftovers()
+    return inventory
+  }
+
+  /// What coordinator and node both know of.
+  private func resources() async throws(StorageError) -> Inventory {
     var inventory = Inventory()
     for backend in drivers.backends {
       inventory.volumes += try await backend.volumes().map {
@@ -136,7 +143,7 @@ public final class NodeService: NodeAPI {
 
   private func inventoryDigest() async -> UInt64 {
     do throws(StorageError) {
-      let digest = try await inventory().digest
+      let digest = try await resources().digest
       lastSeen.withLock { $0.inventoryDigest = digest }
       return digest
     } catch {

@@ -13,6 +13,8 @@ public struct Finding: Sendable, Equatable {
     /// In a place where the store does not have it. Erased by itself where a volume was tried and given up; never touched
     /// anywhere else, since the disk may have been moved there.
     case misplacedVolume, misplacedSnapshot
+    /// On the node, made for attachments, and none of what the store is about.
+    case leakedSession, leakedRecord, zombieDisk, seizedDisk
     case nodeDown
   }
 
@@ -71,6 +73,7 @@ struct InventoryComparison {
     }
     findings += snapshotFindings()
     findings += attachmentFindings()
+    findings += leftoverFindings()
     return findings
   }
 

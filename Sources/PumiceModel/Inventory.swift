@@ -62,10 +62,40 @@ public struct Inventory: Sendable, Equatable, Codable {
     }
   }
 
+  /// Something that a connection has left on its node, or that has come between a disk and its instance.
+  public struct Leftover: Sendable, Hashable, Codable {
+    public enum Kind: String, Sendable, Codable, CaseIterable {
+      /// A login of this node for an attachment that it has no record of.
+      case leakedSession
+      /// What such a login was, or was to be, made with.
+      case leakedRecord
+      /// A disk that nothing stands behind any more: who touches it waits or fails.
+      case zombieDisk
+      /// A disk that somebody else on the node has taken for his own.
+      case seizedDisk
+    }
+
+    public let kind: Kind
+    public let attachment: AttachmentID?
+    /// What the node calls it, such as `session12` or `sdb`.
+    public let name: String
+    /// A sentence for an operator.
+    public let detail: String
+
+    public init(kind: Kind, attachment: AttachmentID?, name: String, detail: String) {
+      self.kind = kind
+      self.attachment = attachment
+      self.name = name
+      self.detail = detail
+    }
+  }
+
   public var volumes: [StoredVolume]
   public var snapshots: [StoredSnapshot]
   public var exports: [Export]
   public var connections: [Connection]
+  /// No part of the digest, which is about what coordinator and node both know; `nil` from an agent that does not look.
+  public var leftovers: [Leftover]?
 
   public init(
     volumes: [StoredVolume] = [], snapshots: [StoredSnapshot] = [], exports: [Export] = [],

@@ -141,4 +141,23 @@ import Testing
   @Test func initiatorNamesAreMadeOfNodeNames() {
     #expect(AgentConfiguration.initiatorName(for: "Node_7.example") == "iqn.2026-11.io.pumice:node-node-7.example")
   }
+
+  @Test(arguments: [
+    ("kind: libvirt", AgentConfiguration.Hypervisor.Connector.qemu),
+    ("kind: libvirt, connector: iscsi-kernel", .kernel), ("kind: host", .kernel),
+    ("kind: host, connector: iscsi-kernel", .kernel),
+  ])
+  func theConnectorGoesWithTheHypervisor(
+    _ hypervisor: String, _ connector: AgentConfiguration.Hypervisor.Connector
+  ) throws {
+    let configuration = try AgentConfiguration.read(yaml: "token_file: /f\nhypervisor: {\(hypervisor)}\n")
+    #expect(configuration.hypervisor.connector == connector)
+  }
+
+  @Test func aHostHasNoQEMUToLogInWith() {
+    let error = #expect(throws: StorageError.self) {
+      try AgentConfiguration.read(yaml: "token_file: /f\nhypervisor: {kind: host, connector: iscsi-qemu}\n")
+    }
+    #expect(error?.field == "hypervisor.connector")
+  }
 }

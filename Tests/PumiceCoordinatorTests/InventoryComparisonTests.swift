@@ -118,4 +118,22 @@ import Testing
     mend(inventory, &fixture.tables, on: pool.node)
     #expect(fixture.tables.residues.keys.map(\.pool) == [pool])
   }
+
+  @Test(arguments: Inventory.Leftover.Kind.allCases)
+  func whatConnectionsHaveLeftIsShownAndLeftToTheNode(_ kind: Inventory.Leftover.Kind) throws {
+    var fixture = try TablesFixture()
+    var inventory = Inventory()
+    let attachment = AttachmentID.random()
+    inventory.leftovers = [
+      .init(kind: kind, attachment: attachment, name: "session7", detail: "It was left."),
+      .init(kind: kind, attachment: nil, name: "sdb", detail: "So was that."),
+    ]
+    let found = findings(inventory, fixture.tables)
+    #expect(found.map(\.kind.rawValue) == [kind.rawValue, kind.rawValue])
+    #expect(found.map(\.resource) == ["\(attachment)", "sdb"])
+    #expect(found.map(\.detail) == ["It was left.", "So was that."])
+    #expect(inventory.digest == Inventory().digest)
+    mend(inventory, &fixture.tables)
+    #expect(fixture.tables.residues.isEmpty)
+  }
 }

@@ -6,6 +6,7 @@ public import PumiceWire
 /// | driver               | kind         | the disk is                                          |
 /// |----------------------|--------------|------------------------------------------------------|
 /// | `QEMUISCSIConnector` | `iscsi-qemu` | `<disk type='network'>`, QEMU's libiscsi logs in      |
+/// | `KernelISCSIConnector` | `iscsi-kernel` | `<disk type='block'>`, open-iscsi logs in         |
 /// | `InMemoryConnector`  | `memory`     | a name in `InMemoryFabric`                            |
 ///
 /// `ConnectorConformance` holds a driver to what stands here.
@@ -19,6 +20,15 @@ public protocol Connector: Sendable {
 
   /// Undoes `connect`: nothing on this node holds the target any more. Content when nothing was there.
   func disconnect(_ attachment: AttachmentID) async throws(StorageError)
+}
+
+/// A connector whose disks are devices of this node: they outlive the agent, and a reboot takes them away.
+public protocol DeviceConnector: Connector {
+  /// What it has made on this node and `isWanted` knows no attachment for, and what stands in the way of its disks. It asks
+  /// only after it has looked, so that what was made meanwhile is known by then.
+  func leftovers(
+    unless isWanted: @Sendable (AttachmentID) -> Bool
+  ) async throws(StorageError) -> [Inventory.Leftover]
 }
 
 /// What a hypervisor puts into a disk's `<source>`.

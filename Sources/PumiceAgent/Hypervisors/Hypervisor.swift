@@ -5,11 +5,12 @@ public import PumiceModel
 /// | driver               | kind      | speaks to                         |
 /// |----------------------|-----------|-----------------------------------|
 /// | `LibvirtHypervisor`  | `libvirt` | libvirtd, through its C library   |
+/// | `HostHypervisor`     | `host`    | the machine itself                |
 /// | `InMemoryHypervisor` | `memory`  | nobody                            |
 ///
 /// Calls about one attachment come one at a time. `HypervisorConformance` holds a driver to what stands here.
 public protocol Hypervisor: Sendable {
-  /// `libvirt` or `memory`.
+  /// `libvirt`, `host` or `memory`.
   var kind: String { get }
 
   /// Every instance, running or not.

@@ -1,0 +1,48 @@
+import Logging
+public import PumiceModel
+
+/// What connections leave on a node in spite of all: after a crash at the wrong moment, or when records were lost.
+extension NodeService {
+  func leftovers() async throws(StorageError) -> [Inventory.Leftover]? {
+    guard let connector = drivers.connector as? any DeviceConnector else { return nil }
+    let connections = connections
+    return try await connector.leftovers { connections.record(of: $0) != nil }
+  }
+
+  /// Takes away what a connector has made for attachments that have no record, if an earlier call has told of them
+  /// already: `known` is what that returned. Whatever is in use stays, and so does what only stands in the way.
+  ///
+  /// Returns the attachments that something is left of now.
+  public func sweep(known: Set<AttachmentID>) async -> Set<AttachmentID> {
+    guard let connector = drivers.connector as? any DeviceConnector else { return [] }
+    var left: Set<AttachmentID> = []
+    do throws(StorageError) {
+      for leftover in try await leftovers() ?? []
+      where leftover.kind == .leakedSession || leftover.kind == .leakedRecord {
+        if let attachment = leftover.attachment { left.insert(attachment) }
+      }
+    } catch {
+      logger.debug("leftovers can't be looked for", metadata: ["error": "\(error)"])
+      return known
+    }
+    for attachment in left.intersection(known).sorted() {
+      do throws(StorageError) {
+        try await locks.withLock(.connection(attachment)) { () async throws(StorageError) in
+          guard connections.record(of: attachment) == nil else { return }
+          try await connector.disconnect(attachment)
+        }
+        logger.notice("a leftover was taken away", metadata: ["attachment.id": "\(attachment)"])
+        left.remove(attachment)
+      } catch {
+        logger.warning(
+          "a leftover can't be taken away", metadata: ["attachment.id": "\(attachment)", "error": "\(error)"])
+      }
+    }
+    return left
+  }
+}
+
+extension NodeService {
+  /// Whether there can be anything to sweep.
+  var makesDevices: Bool { drivers.connector is any DeviceConnector }
+}
