@@ -50,7 +50,13 @@ extension Tables {
     guard var snapshot = unchanged(asked) else { return }
     try snapshot.finishDeleting(at: now)
     put(snapshot)
-    if wiped < 1 { leave(Residue(of: snapshot, on: snapshot.pool), wiped: wiped, at: now) }
+    let residue = Residue(of: snapshot, on: snapshot.pool)
+    if wiped < 1 {
+      leave(residue, wiped: wiped, at: now)
+    } else if let older = residues[residue.key] {
+      // From when it could not be taken: its calls are stale by now, and what they were to erase is gone.
+      remove(older)
+    }
   }
 
   /// The row, unless something else has changed it since the call went out: then the outcome is of no interest.

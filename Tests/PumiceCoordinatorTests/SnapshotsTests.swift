@@ -433,6 +433,20 @@ import Testing
     #expect(message.snapshot == snapshot.id && message.action == .takeSnapshot)
   }
 
+  @Test func aSnapshotThatFailedAndIsDeletedTakesItsLeavingsAlong() throws {
+    var fixture = try TablesFixture()
+    let snapshot = try fixture.order(snapshotOf: try fixture.volume())
+    try fixture.tables.noteTakeFailure(
+      snapshot, StorageError(.unsupported, "It is in use."), policy: fixture.policy, at: .start,
+      in: fixture.surroundings)
+    #expect(fixture.tables.residues.count == 1)
+    try fixture.tables.deleteSnapshot(snapshot.id, of: nil, at: .start)
+    // The pool has seen this newer call, and would refuse the residue's for ever.
+    try fixture.tables.confirmErased(try fixture.row(snapshot), wiped: 1, at: .start)
+    #expect(fixture.tables.residues.isEmpty)
+    #expect(fixture.tables.pending.isEmpty)
+  }
+
   @Test func transientFailuresAreTriedAgainForAWhile() throws {
     var fixture = try TablesFixture()
     let snapshot = try fixture.order(snapshotOf: try fixture.volume())

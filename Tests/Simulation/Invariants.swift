@@ -38,6 +38,16 @@ struct Invariants {
       for extra in pools.subtracting(rows) { violations.append("On \(node.name), and not in the store: \(extra).") }
       for missing in rows.subtracting(pools) { violations.append("Not on \(node.name): \(missing).") }
 
+      let snapshots = node.storedSnapshots()
+      let kept = Set(snapshots.map { "\($0.id) of \($0.volume) \(node.pool($0.pool)) \($0.size)" })
+      let taken = Set(
+        tables.snapshots.values.filter { $0.occupiesPool && $0.pool.node == node.name }
+          .map { "\($0.id) of \($0.volume) \($0.pool) \($0.size)" })
+      for extra in kept.subtracting(taken) {
+        violations.append("Snapshot on \(node.name), and not in the store: \(extra).")
+      }
+      for missing in taken.subtracting(kept) { violations.append("Snapshot not on \(node.name): \(missing).") }
+
       let exports = node.exportedAttachments()
       let attached = Set(
         tables.attachments.values.filter {
@@ -91,6 +101,19 @@ struct Invariants {
       if row.state == .deleted, !promises.deleted.contains(id) {
         violations.append("Volume \(id) is deleted, and nobody asked for that.")
       }
+    }
+    for id in promises.snapshots {
+      guard let row = tables.snapshots[id] else {
+        violations.append("Snapshot \(id) was acknowledged and is lost.")
+        continue
+      }
+      if row.state == .deleted, !promises.deletedSnapshots.contains(id), !promises.deleted.contains(row.volume) {
+        violations.append("Snapshot \(id) is deleted, and nobody asked for that.")
+      }
+    }
+    for row in tables.snapshots.values where row.state == .available {
+      if let volume = tables.volumes[row.volume], volume.state != .deleted { continue }
+      violations.append("Snapshot \(row.id) is one of volume \(row.volume), which is gone.")
     }
     return violations
   }

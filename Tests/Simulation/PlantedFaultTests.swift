@@ -4,7 +4,7 @@ import Testing
 @Suite struct PlantedFaultTests {
   @Test(arguments: [
     "forgetsCommits", "skipsFence", "skipsUnplug", "keepsErasedVolumes", "skipsProvisioning", "attachesTwice",
-    "neverFinishes",
+    "neverFinishes", "losesSnapshots", "keepsErasedSnapshots", "repeatsOldReverts", "skipsReverts", "copiesNothing",
   ]) func aPlantedFaultIsCaught(_ name: String) throws {
     var faults = PlantedFaults()
     switch name {
@@ -14,6 +14,11 @@ import Testing
     case "keepsErasedVolumes": faults.keepsErasedVolumes = true
     case "skipsProvisioning": faults.skipsProvisioning = true
     case "attachesTwice": faults.attachesTwice = true
+    case "losesSnapshots": faults.losesSnapshots = true
+    case "keepsErasedSnapshots": faults.keepsErasedSnapshots = true
+    case "repeatsOldReverts": faults.repeatsOldReverts = true
+    case "skipsReverts": faults.skipsReverts = true
+    case "copiesNothing": faults.copiesNothing = true
     default: faults.neverFinishes = true
     }
     let caught = (0..<300).first { !Simulation(seed: $0, faults: faults).run().isEmpty }

@@ -1,6 +1,8 @@
+import PumiceAgent
 import PumiceCoordinator
 import PumiceModel
 import PumiceWire
+import Synchronization
 
 /// Mistakes to put into a run on purpose, one of each class: the invariants must notice every one.
 struct PlantedFaults: Sendable {
@@ -18,6 +20,24 @@ struct PlantedFaults: Sendable {
   var attachesTwice = false
   /// The agent works on a volume for ever.
   var neverFinishes = false
+  /// The agent says that a snapshot is taken and has none.
+  var losesSnapshots = false
+  /// The agent says that a snapshot is erased and keeps it.
+  var keepsErasedSnapshots = false
+  /// The agent reverts a volume once more when somebody uses it again.
+  var repeatsOldReverts = false
+  /// The agent says that a volume is reverted and does nothing.
+  var skipsReverts = false
+  /// The agent makes zeros where it is asked for a copy.
+  var copiesNothing = false
+}
+
+/// The last revert of each volume on a node.
+final class RevertMemory: Sendable {
+  private let snapshots = Mutex<[VolumeID: SnapshotID]>([:])
+
+  func remember(_ volume: VolumeID, _ snapshot: SnapshotID) { snapshots.withLock { $0[volume] = snapshot } }
+  func snapshot(of volume: VolumeID) -> SnapshotID? { snapshots.withLock { $0[volume] } }
 }
 
 /// A journal that acknowledges some commits and does not keep them.
@@ -42,13 +62,18 @@ struct ForgetfulJournal: Journal {
 struct LyingNode: NodeAPI {
   let honest: any NodeAPI
   let faults: PlantedFaults
+  let disk: InMemoryDisk
+  let reverts: RevertMemory
 
   func report() async throws(StorageError) -> NodeReport { try await honest.report() }
   func inventory() async throws(StorageError) -> Inventory { try await honest.inventory() }
 
   func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress {
     if faults.skipsProvisioning { return .complete }
-    return faults.neverFinishes ? Progress(done: 0.5) : try await honest.ensureVolume(id, request)
+    if faults.neverFinishes { return Progress(done: 0.5) }
+    var request = request
+    if faults.copiesNothing { request.source = nil }
+    return try await honest.ensureVolume(id, request)
   }
 
   func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress {
@@ -56,19 +81,30 @@ struct LyingNode: NodeAPI {
   }
 
   func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress {
-    try await honest.revertVolume(id, request)
+    if faults.skipsReverts { return .complete }
+    let progress = try await honest.revertVolume(id, request)
+    if progress.isComplete { reverts.remember(id, request.snapshot) }
+    return progress
   }
 
   func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress {
-    try await honest.ensureSnapshot(id, request)
+    let progress = try await honest.ensureSnapshot(id, request)
+    if faults.losesSnapshots, progress.isComplete { disk.lose(id) }
+    return progress
   }
 
   func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress {
-    try await honest.removeSnapshot(id, request)
+    faults.keepsErasedSnapshots ? .complete : try await honest.removeSnapshot(id, request)
   }
 
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {
-    try await honest.ensureExport(id, request)
+    let target = try await honest.ensureExport(id, request)
+    if faults.repeatsOldReverts, let snapshot = reverts.snapshot(of: request.volume),
+      let old = disk.snapshots.first(where: { $0.id == snapshot })
+    {
+      disk.write(old.content.stamp, to: request.volume)
+    }
+    return target
   }
 
   func removeExport(_ id: AttachmentID, _ request: ExportRemoval) async throws(StorageError) {

@@ -24,6 +24,7 @@ final class SimulatedNode: Sendable {
   private let connectionShelf = InMemoryRecordShelf<ConnectionRecord>()
   private let world: World
   private let faults: PlantedFaults
+  private let reverts = RevertMemory()
   private let state = Mutex(State())
 
   init(name: NodeName, world: World, fabric: InMemoryFabric, faults: PlantedFaults) {
@@ -43,19 +44,25 @@ final class SimulatedNode: Sendable {
 
   /// Starts the agent: restores what its records say, then serves and reports.
   func start(reportingTo sink: Fleet.Sink) {
-    guard !state.withLock({ $0.isGone }) else { return }
+    // Two at a time can't be: the second would find the state directory locked.
+    guard state.withLock({ !$0.isGone && $0.process?.isAlive != true }) else { return }
     let (world, process) = (world, Process(name, in: world))
     let fault: @Sendable (String) async throws(StorageError) -> Void = { [world] step throws(StorageError) in
       do { try await world.sleep(.milliseconds(world.random(0...6))) } catch {
         throw StorageError.wrap(error, step)
       }
       if world.chance(0.7) { throw StorageError(.unavailable, "A simulated failure of \(step).") }
+      if step.hasSuffix(".begun"), !step.hasPrefix("remove"), world.chance(3) {
+        throw StorageError(.noSpace, "A simulated lack of space at \(step).")
+      }
     }
     let service = NodeService(
       NodeIdentity(name: name, address: "sim://\(name)", availabilityZone: "nova"),
       drivers: NodeDrivers(
         backends: [
-          InMemoryBackend(name: "mem", disk: disk, reservedPercentage: 5, maxOverSubscriptionRatio: 2, fault: fault)
+          InMemoryBackend(
+            name: "mem", disk: disk, reservedPercentage: 5, maxOverSubscriptionRatio: 2, slices: world.random(1...3),
+            fault: fault)
         ],
         exporter: InMemoryExporter(fabric: fabric, portal: name, disks: ["mem": disk], fault: fault),
         hypervisor: InMemoryHypervisor(world: hypervisorWorld, fault: fault),
@@ -81,7 +88,7 @@ final class SimulatedNode: Sendable {
   var receiver: (process: Process, service: any NodeAPI)? {
     let (process, service) = state.withLock { ($0.process, $0.service) }
     guard let process, let service, process.isAlive else { return nil }
-    return (process, LyingNode(honest: service, faults: faults))
+    return (process, LyingNode(honest: service, faults: faults, disk: disk, reverts: reverts))
   }
 
   /// The machine restarts: the target forgets its exports, running instances are shut off. The agent has to be started anew.
@@ -104,6 +111,19 @@ final class SimulatedNode: Sendable {
 
   func storedVolumes() -> [Inventory.StoredVolume] {
     disk.volumes.map { Inventory.StoredVolume(id: $0.id, backend: "mem", pool: $0.pool, size: $0.size) }
+  }
+
+  func storedSnapshots() -> [Inventory.StoredSnapshot] {
+    disk.snapshots.map {
+      Inventory.StoredSnapshot(id: $0.id, volume: $0.volume, backend: "mem", pool: $0.pool, size: $0.size)
+    }
+  }
+
+  func pool(_ name: String) -> PoolName { PoolName(node: self.name, backend: "mem", pool: name) }
+
+  /// The volumes in running instances, each with its attachment.
+  func livingAttachments() -> [(volume: VolumeID, attachment: AttachmentID)] {
+    hypervisorWorld.slots.filter(\.isLive).map { ($0.disk.volume, $0.disk.attachment) }
   }
 
   /// The volumes in running instances, each with its instance.

@@ -7,13 +7,15 @@ import PumiceModel
 struct Simulation {
   let fleet: Fleet
   private let workload: Workload
+  private let contents: Contents
   private let invariants: Invariants
   private var world: World { fleet.world }
 
   init(seed: UInt64, faults: PlantedFaults = PlantedFaults()) {
     let nodes = Int(seed % 3) + 1
     fleet = Fleet(seed: seed, nodes: nodes, faults: faults)
-    workload = Workload(fleet: fleet)
+    contents = Contents(fleet: fleet)
+    workload = Workload(fleet: fleet, contents: contents)
     invariants = Invariants(fleet: fleet)
   }
 
@@ -29,8 +31,10 @@ struct Simulation {
     fleet.startNodes()
     world.run(for: .seconds(5), observe: observe)
 
-    let orders = world.random(10...30)
+    let orders = world.random(10...60)
     for _ in 0..<orders {
+      if let violation = contents.violation() { return [violation] }
+      contents.writeFromGuests()
       workload.order()
       if world.chance(35) { misfortune() }
       world.run(for: .milliseconds(world.random(0...6000)), observe: observe)
@@ -43,7 +47,7 @@ struct Simulation {
     for _ in 0..<60 {
       fleet.declareGoneNodesLost()
       world.run(for: .seconds(10), observe: observe)
-      if let violation { return [violation] }
+      if let violation = violation ?? contents.violation() { return [violation] }
       if fleet.coordinator?.store.tables.pending.isEmpty == true, invariants.atTheEnd(workload.made).isEmpty {
         return []
       }

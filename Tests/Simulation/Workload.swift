@@ -10,82 +10,81 @@ final class Workload: Sendable {
     var created: Set<VolumeID> = []
     /// Volumes whose deletion was acknowledged or may have been: asked for, without an answer.
     var deleted: Set<VolumeID> = []
+    /// The same for snapshots; they are also deleted with their volume.
+    var snapshots: Set<SnapshotID> = []
+    var deletedSnapshots: Set<SnapshotID> = []
     /// The largest size that was acknowledged.
     var sizes: [VolumeID: ByteCount] = [:]
   }
 
-  private let fleet: Fleet
-  private let promises = Mutex(Promises())
+  let fleet: Fleet
+  let contents: Contents
+  let promises = Mutex(Promises())
 
-  init(fleet: Fleet) { self.fleet = fleet }
+  init(fleet: Fleet, contents: Contents) {
+    self.fleet = fleet
+    self.contents = contents
+  }
 
   var made: Promises { promises.withLock { $0 } }
 
-  /// One random order. Refusals are as good an answer as any; a coordinator that dies meanwhile gives none.
+  /// One order. Refusals are as good an answer as any; a coordinator that dies meanwhile gives none.
   func order() {
     guard let coordinator = fleet.coordinator else { return }
-    let (world, store, policy) = (fleet.world, coordinator.store, fleet.policy)
-    let surroundings = Surroundings(
-      now: { world.now }, sleep: { try await world.sleep($0) }, dice: Dice(world: world))
-    let tables = store.tables
+    let desk = OrderDesk(workload: self, coordinator: coordinator)
+    if fleet.world.chance(40) { goOn(at: desk) } else { anything(at: desk) }
+  }
+
+  private func anything(at desk: OrderDesk) {
+    let (world, tables) = (fleet.world, desk.tables)
     let volumes = tables.volumes.values.filter { $0.state != .deleted }.sorted { $0.id < $1.id }
-    switch world.random(0...19) {
-    case 0...5:
-      let size = ByteCount.gibibytes(world.random(1...30))
-      let project = world.chance(50) ? "red" : "blue"
-      coordinator.process.start { [self] in
-        let volume = try? await store.write { tables in
-          try tables.createVolume(
-            VolumeOrder(project: project, size: size), policy: policy, at: world.now, in: surroundings)
-        }
-        if let volume { promises.withLock { _ = $0.created.insert(volume.id) } }
-      }
+    let snapshots = tables.snapshots.values.filter { $0.state != .deleted }.sorted { $0.id < $1.id }
+    switch world.random(0...28) {
+    case 0...5: desk.create()
     case 6...11:
       // Mostly one that may be attached, sometimes one that must be refused.
       let free = volumes.filter { $0.state == .available && tables.holders(of: $0.id).isEmpty }
-      guard let volume = world.pick(world.chance(85) ? free : volumes), let instance = world.pick(instances(tables))
-      else { return }
-      let attachesTwice = fleet.faults.attachesTwice
-      coordinator.process.start {
-        _ = try? await store.write { tables in
-          if attachesTwice, volume.state == .available, let node = tables.nodeRunning(instance) {
-            let attachment = Attachment(
-              id: surroundings.newID(), volume: volume.id, project: volume.project, instance: instance, node: node,
-              createdAt: world.now)
-            tables.put(attachment)
-          } else {
-            _ = try tables.attach(
-              volume.id, to: instance, device: nil, of: nil, at: world.now, in: surroundings)
-          }
-        }
+      if let volume = world.pick(world.chance(85) ? free : volumes), let instance = world.pick(instances(tables)) {
+        desk.attach(volume, to: instance)
       }
-    case 12...13:
-      guard let volume = world.pick(volumes) else { return }
-      let size = volume.size + .gibibytes(world.random(1...4))
-      coordinator.process.start { [self] in
-        let done: Void? = try? await store.write { tables in
-          try tables.extendVolume(volume.id, of: nil, to: size, at: world.now)
-        }
-        if done != nil { promises.withLock { $0.sizes[volume.id] = size } }
-      }
+    case 12...13: if let volume = world.pick(volumes) { desk.extend(volume) }
     case 14...17:
       let held = tables.attachments.values.filter(\.holdsVolume).sorted { $0.id < $1.id }
-      guard let attachment = world.pick(held) else { return }
-      coordinator.process.start {
-        try? await store.write { tables in
-          try tables.detach(attachment.volume, from: attachment.instance, of: nil, at: world.now)
-        }
-      }
-    default:
-      guard let volume = world.pick(volumes) else { return }
-      promises.withLock { _ = $0.deleted.insert(volume.id) }
-      coordinator.process.start {
-        try? await store.write { try $0.deleteVolume(volume.id, of: nil, at: world.now) }
-      }
+      if let attachment = world.pick(held) { desk.detach(attachment) }
+    case 18...19: if let volume = world.pick(volumes) { desk.delete(volume, cascades: world.chance(50)) }
+    case 20...22: if let volume = world.pick(volumes) { desk.takeSnapshot(of: volume, mayBeAttached: world.chance(70)) }
+    case 23...24: if let snapshot = world.pick(snapshots) { desk.copy(snapshot) }
+    case 25: if let volume = world.pick(volumes) { desk.copy(volume) }
+    case 26...27: if let snapshot = world.pick(snapshots) { desk.revert(to: snapshot) }
+    default: if let snapshot = world.pick(snapshots) { desk.delete(snapshot) }
     }
   }
 
-  private func instances(_ tables: Tables) -> [InstanceID] {
-    tables.observations.values.flatMap { $0.report.instances.map(\.id) }.sorted()
+  /// One step more in the eventful life of one volume: attached, written to, kept, written to, taken back, and so on.
+  private func goOn(at desk: OrderDesk) {
+    let (world, tables) = (fleet.world, desk.tables)
+    guard let volume = tables.volumes.values.filter({ $0.state == .available }).min(by: { $0.id < $1.id }) else {
+      return desk.create()
+    }
+    let snapshots = tables.snapshots(of: volume.id)
+    let latest = snapshots.max { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    guard !snapshots.contains(where: { $0.state == .creating || $0.state == .deleting }) else { return }
+    if let holder = tables.holders(of: volume.id).first {
+      guard holder.state == .attached else { return }
+      if latest?.state == .available { desk.detach(holder) } else { desk.takeSnapshot(of: volume, mayBeAttached: true) }
+    } else if let latest, latest.state == .available, world.chance(65) {
+      switch world.random(0...9) {
+      case 0: desk.delete(latest)
+      case 1: desk.copy(latest)
+      default: desk.revert(to: latest)
+      }
+    } else if let instance = world.pick(instances(tables, running: true)) {
+      desk.attach(volume, to: instance)
+    }
+  }
+
+  private func instances(_ tables: Tables, running: Bool = false) -> [InstanceID] {
+    tables.observations.values.flatMap { $0.report.instances.filter { !running || $0.status == .active }.map(\.id) }
+      .sorted()
   }
 }

@@ -7,8 +7,10 @@ extension InMemoryDisk {
   public var snapshotContents: [SnapshotID] { state.withLock { $0.snapshots.keys.sorted() } }
 
   /// Every whole snapshot, in the order of their ids.
-  public var snapshots: [(id: SnapshotID, volume: VolumeID, pool: String, content: Content)] {
-    snapshotEntries.compactMap { id, entry in entry.isWhole ? (id, entry.volume, entry.pool, entry.content) : nil }
+  public var snapshots: [(id: SnapshotID, volume: VolumeID, pool: String, size: ByteCount, content: Content)] {
+    snapshotEntries.compactMap { id, entry in
+      entry.isWhole ? (id, entry.volume, entry.pool, entry.size, entry.content) : nil
+    }
   }
 
   /// As if it had never been taken: for a test that wants to see this noticed.

@@ -1,0 +1,117 @@
+import HashTreeCollections
+import PumiceCoordinator
+import PumiceModel
+import Synchronization
+
+/// Where a user's orders become transactions of the coordinator that is up now. What was promised is noted.
+struct OrderDesk {
+  let workload: Workload
+  let coordinator: Fleet.Coordinator
+
+  private var fleet: Fleet { workload.fleet }
+  private var world: World { fleet.world }
+  private var store: Store { coordinator.store }
+  var tables: Tables { store.tables }
+
+  private var surroundings: Surroundings {
+    let world = world
+    return Surroundings(now: { world.now }, sleep: { try await world.sleep($0) }, dice: Dice(world: world))
+  }
+
+  // MARK: Volumes
+
+  func create() {
+    create(VolumeOrder(project: world.chance(50) ? "red" : "blue", size: .gibibytes(world.random(1...30))))
+  }
+
+  func copy(_ snapshot: Snapshot) {
+    var order = VolumeOrder(project: snapshot.project, size: snapshot.size + .gibibytes(world.random(0...2)))
+    order.source = .snapshot(snapshot.id)
+    create(order)
+  }
+
+  func copy(_ volume: Volume) {
+    var order = VolumeOrder(project: volume.project, size: volume.size + .gibibytes(world.random(0...2)))
+    order.source = .volume(volume.id)
+    create(order)
+  }
+
+  private func create(_ order: VolumeOrder) {
+    let (surroundings, policy) = (surroundings, fleet.policy)
+    give { tables, now in
+      try tables.createVolume(order, policy: policy, at: now, in: surroundings)
+    } then: { [workload] volume in
+      if let volume { workload.promises.withLock { _ = $0.created.insert(volume.id) } }
+    }
+  }
+
+  func extend(_ volume: Volume) {
+    let size = volume.size + .gibibytes(world.random(1...4))
+    give { tables, now in
+      try tables.extendVolume(volume.id, of: nil, to: size, at: now)
+    } then: { [workload] done in
+      if done != nil { workload.promises.withLock { $0.sizes[volume.id] = size } }
+    }
+  }
+
+  func delete(_ volume: Volume, cascades: Bool) {
+    workload.promises.withLock { _ = $0.deleted.insert(volume.id) }
+    give { tables, now in try tables.deleteVolume(volume.id, of: nil, cascades: cascades, at: now) }
+  }
+
+  // MARK: Attachments
+
+  func attach(_ volume: Volume, to instance: InstanceID) {
+    let (surroundings, attachesTwice) = (surroundings, fleet.faults.attachesTwice)
+    give { tables, now in
+      if attachesTwice, volume.state == .available, let node = tables.nodeRunning(instance) {
+        tables.put(
+          Attachment(
+            id: surroundings.newID(), volume: volume.id, project: volume.project, instance: instance, node: node,
+            createdAt: now))
+      } else {
+        _ = try tables.attach(volume.id, to: instance, device: nil, of: nil, at: now, in: surroundings)
+      }
+    }
+  }
+
+  func detach(_ attachment: Attachment) {
+    give { tables, now in try tables.detach(attachment.volume, from: attachment.instance, of: nil, at: now) }
+  }
+
+  // MARK: Snapshots
+
+  func takeSnapshot(of volume: Volume, mayBeAttached: Bool) {
+    let surroundings = surroundings
+    var order = SnapshotOrder(of: volume.id)
+    order.mayBeAttached = mayBeAttached
+    give { [order] tables, now in
+      try tables.createSnapshot(order, of: nil, at: now, in: surroundings)
+    } then: { [workload] snapshot in
+      if let snapshot { workload.promises.withLock { _ = $0.snapshots.insert(snapshot.id) } }
+    }
+  }
+
+  func revert(to snapshot: Snapshot) {
+    workload.contents.willOrderRevert(snapshot.volume, to: snapshot.id)
+    give { tables, now in
+      try tables.revertVolume(snapshot.volume, of: nil, to: snapshot.id, at: now)
+    } then: { [workload] done in
+      workload.contents.didOrderRevert(snapshot.volume, to: snapshot.id, accepted: done != nil)
+    }
+  }
+
+  func delete(_ snapshot: Snapshot) {
+    workload.promises.withLock { _ = $0.deletedSnapshots.insert(snapshot.id) }
+    give { tables, now in try tables.deleteSnapshot(snapshot.id, of: nil, at: now) }
+  }
+
+  /// - Parameter then: Called with the outcome; `nil` for a refusal. Not at all when the coordinator dies before.
+  private func give<Outcome: Sendable>(
+    _ order: @escaping @Sendable (inout Tables, _ now: Timestamp) throws -> Outcome,
+    then: @escaping @Sendable (Outcome?) -> Void = { _ in }
+  ) {
+    let (store, world) = (store, world)
+    coordinator.process.start { then(try? await store.write { try order(&$0, world.now) }) }
+  }
+}
