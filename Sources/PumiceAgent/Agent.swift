@@ -22,6 +22,7 @@ public struct Agent: Service {
     }
     let initiator = try await InitiatorName.settle(configuration, in: state)
     let drivers = try await Drivers(configuration, initiator: initiator, logger: logger)
+    let quiescence = try await Self.quiescence(configuration, drivers.node.hypervisor, in: state, logger)
     let node = NodeService(
       configuration.identity, drivers: drivers.node,
       // What memory drivers hold is gone with the process, and so are the records of it.
@@ -29,7 +30,7 @@ public struct Agent: Service {
         ? InMemoryRecordStore() : try await FileRecordStore.open("\(state.path)/exports", logger: logger),
       connections: configuration.hypervisor.kind == .memory
         ? InMemoryRecordStore() : try await FileRecordStore.open("\(state.path)/connections", logger: logger),
-      logger: logger)
+      quiescence: quiescence, logger: logger)
 
     let transport = HTTPTransport(authority: configuration.tls.authority)
     let reporter = try Self.reporter(configuration, node, transport, logger)
@@ -39,6 +40,7 @@ public struct Agent: Service {
       services.append(daemon)
     }
     services += drivers.services
+    if let quiescence { services.append(quiescence) }
     services.append(restoration)
     if node.makesDevices { services.append(Sweep(node: node)) }
     if let hypervisor = drivers.node.hypervisor {
@@ -97,6 +99,16 @@ public struct Agent: Service {
     // The first report waits until the records have been gone through: it shall not show exports as missing.
     return Reporter(
       node: node, sink: client, interval: configuration.reportInterval, startsAtOnce: false, logger: logger)
+  }
+
+  private static func quiescence(
+    _ configuration: AgentConfiguration, _ hypervisor: (any Hypervisor)?, in state: StateDirectory, _ logger: Logger
+  ) async throws(StorageError) -> Quiescence? {
+    guard let hypervisor = hypervisor as? any QuiescingHypervisor else { return nil }
+    let records: any RecordStore<QuiescenceRecord> =
+      configuration.hypervisor.kind == .memory
+      ? InMemoryRecordStore() : try await FileRecordStore.open("\(state.path)/frozen", logger: logger)
+    return Quiescence(hypervisor: hypervisor, records: records, logger: logger)
   }
 
   private static func server(

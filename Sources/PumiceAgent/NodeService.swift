@@ -28,6 +28,8 @@ public final class NodeService: NodeAPI {
   let drivers: NodeDrivers
   let exports: any RecordStore<ExportRecord>
   let connections: any RecordStore<ConnectionRecord>
+  /// `nil` on a node whose guests can't be asked to hold still.
+  let quiescence: Quiescence?
   let logger: Logger
   let locks = KeyedLock<LockKey>()
   let gate = RevisionGate()
@@ -42,13 +44,14 @@ public final class NodeService: NodeAPI {
   ///   - dice: Where CHAP secrets come from.
   public init(
     _ identity: NodeIdentity, drivers: NodeDrivers, exports: any RecordStore<ExportRecord>,
-    connections: any RecordStore<ConnectionRecord>,
+    connections: any RecordStore<ConnectionRecord>, quiescence: Quiescence? = nil,
     dice: some RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(), logger: Logger
   ) {
     self.identity = identity
     self.drivers = drivers
     self.exports = exports
     self.connections = connections
+    self.quiescence = quiescence
     var dice = dice
     incarnation = dice.next()
     self.dice = Mutex(dice)

@@ -72,6 +72,12 @@ extension ConnectionRemoval {
   func check() throws(StorageError) { try checkRevision(revision) }
 }
 
+extension FreezeRequest {
+  func check() throws(StorageError) {
+    guard 1...60 ~= seconds else { throw .invalid("seconds", "must be from 1 to 60; it is \(seconds).") }
+  }
+}
+
 private func checkRevision(_ revision: Revision) throws(StorageError) {
   guard revision > 0 else { throw .invalid("revision", "must be positive; it is \(revision).") }
 }

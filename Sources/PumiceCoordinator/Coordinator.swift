@@ -41,6 +41,7 @@ public struct Coordinator: Service {
     policy.reportInterval = configuration.reportInterval
     policy.serviceDownTime = configuration.serviceDownTime
     policy.maxPlacementAttempts = configuration.maxPlacementAttempts
+    policy.quiesceTimeout = configuration.quiesceTimeout
     policy.weighing = configuration.weighing
     let transport = directory == nil ? HTTPTransport(authority: configuration.tls?.ca) : nil
     let nodes = directory ?? transport.map { HTTPNodeDirectory(token: joinToken, transport: $0) }

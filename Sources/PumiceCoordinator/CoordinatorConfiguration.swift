@@ -32,6 +32,8 @@ public struct CoordinatorConfiguration: Sendable {
   public var reportInterval: Duration = .seconds(10)
   public var serviceDownTime: Duration = .seconds(60)
   public var maxPlacementAttempts = 3
+  /// How long a guest may hold still for a snapshot; 0 is never.
+  public var quiesceTimeout: Duration = .seconds(10)
   public var weighing = PoolWeighing.byCapacity
   public var logLevel = Logger.Level.info
   public var tls: TLS?
@@ -58,6 +60,10 @@ public struct CoordinatorConfiguration: Sendable {
     if let attempts = settings.number("max_placement_attempts") {
       guard (1...100).contains(attempts) else { throw .invalid("max_placement_attempts", "must be from 1 to 100.") }
       maxPlacementAttempts = attempts
+    }
+    if let seconds = settings.number("quiesce_timeout") {
+      guard (0...60).contains(seconds) else { throw .invalid("quiesce_timeout", "must be from 0 to 60 seconds.") }
+      quiesceTimeout = .seconds(seconds)
     }
     let weighers = settings.weighers
     if !weighers.isEmpty { weighing = try PoolWeighing(weighers) }

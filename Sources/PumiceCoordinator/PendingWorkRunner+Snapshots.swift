@@ -9,10 +9,18 @@ extension PendingWorkRunner {
     do {
       switch work {
       case .take(let pool):
-        let progress = try await node(pool.node).ensureSnapshot(snapshot.id, try request(snapshot, on: pool))
+        let hold = try await GuestHold.begin(for: snapshot, by: self)
+        let outcome: Result<Progress, StorageError>
+        do throws(StorageError) {
+          outcome = .success(try await node(pool.node).ensureSnapshot(snapshot.id, try request(snapshot, on: pool)))
+        } catch {
+          outcome = .failure(error)
+        }
+        let (isQuiesced, reason) = await hold.end(by: self)
+        let progress = try outcome.get()
         try await store.write { tables in
           if progress.isComplete {
-            try tables.confirm(snapshot, at: surroundings.now())
+            try tables.confirm(snapshot, quiesced: isQuiesced, because: reason, at: surroundings.now())
           } else {
             tables.noteProgress(snapshot, progress.done, at: surroundings.now())
           }

@@ -18,6 +18,8 @@ public struct Policy: Sendable {
   public var maxCopyAttempts = 6
   /// The same for a revert: some seven minutes. An operator is to be told then, and not sooner than needed.
   public var maxRevertAttempts = 12
+  /// How long a guest may hold still while a snapshot is taken of a volume that it has; 0 is never.
+  public var quiesceTimeout: Duration = .seconds(10)
   /// How pools that fit are compared.
   public var weighing = PoolWeighing.byCapacity
   /// How long rows of things that are gone are kept, to know a late call by.

@@ -3,10 +3,19 @@ public import PumiceModel
 
 /// What the reconciler writes about snapshots: the outcome of each call. Each is one transaction.
 extension Tables {
-  /// The pool has the snapshot.
-  public mutating func confirm(_ asked: Snapshot, at now: Timestamp) throws(StorageError) {
+  /// An instance has the volume, and the node is asked next; see `Snapshot.noteUse()`.
+  public mutating func noteUse(_ asked: Snapshot) throws(StorageError) {
     guard var snapshot = unchanged(asked) else { return }
-    try snapshot.confirm(at: now)
+    try snapshot.noteUse()
+    put(snapshot)
+  }
+
+  /// The pool has the snapshot.
+  public mutating func confirm(
+    _ asked: Snapshot, quiesced: Bool = false, because reason: String? = nil, at now: Timestamp
+  ) throws(StorageError) {
+    guard var snapshot = unchanged(asked) else { return }
+    try snapshot.confirm(quiesced: quiesced, because: reason, at: now)
     put(snapshot)
   }
 

@@ -18,6 +18,14 @@ public struct Snapshot: Sendable, Equatable, Codable {
     case deleted
   }
 
+  /// What the snapshot of a volume in use is worth.
+  public enum Consistency: String, Sendable, Codable {
+    /// As if the instance's plug had been pulled: file systems and databases recover from that by their journals.
+    case crash
+    /// The guest had written out its file systems and held them still.
+    case quiesced
+  }
+
   /// What the reconciler has to do next about this row.
   public enum PendingWork: Sendable, Equatable {
     /// Ensure that the pool has it.
@@ -44,6 +52,10 @@ public struct Snapshot: Sendable, Equatable, Codable {
   public var retry: Retry
   /// Why it is in `error`.
   public private(set) var failure: String?
+  /// `nil` when no instance had the volume.
+  public private(set) var consistency: Consistency?
+  /// Why it is not `quiesced`.
+  public private(set) var consistencyReason: String?
   /// When the agent confirmed it; capacity reports older than this do not know of it.
   public private(set) var confirmedAt: Timestamp?
   public let createdAt: Timestamp
@@ -86,9 +98,22 @@ public struct Snapshot: Sendable, Equatable, Codable {
 
   // MARK: Transitions. Each throws `conflict` where the drawing has no such arrow.
 
-  /// The pool has it.
-  public mutating func confirm(at now: Timestamp) throws(StorageError) {
+  /// Notes, before the node is asked the first time, that an instance has the volume. Nobody knows when a call that went
+  /// unanswered was carried out: whoever asks again finds this note and claims no more than `crash`.
+  public mutating func noteUse() throws(StorageError) {
+    try require(state == .creating, "begun")
+    consistency = .crash
+  }
+
+  /// The pool has it, taken while the guest held still or, with the reason, not.
+  public mutating func confirm(
+    quiesced: Bool = false, because reason: String? = nil, at now: Timestamp
+  ) throws(StorageError) {
     try require(state == .creating, "made available")
+    if consistency != nil {
+      consistency = quiesced ? .quiesced : .crash
+      consistencyReason = quiesced ? nil : reason
+    }
     state = .available
     confirmedAt = now
     advance(at: now)

@@ -52,6 +52,16 @@ public protocol NodeAPI: Sendable {
 
   /// The instance's live and stored XML have the disk no more: `DELETE /v1/connections/{attachment}`.
   func removeConnection(_ id: AttachmentID, _ request: ConnectionRemoval) async throws(StorageError)
+
+  /// The instance's guest has written out its file systems and holds them still for at most the request's time, whatever
+  /// becomes of the caller; or the answer says why not: `PUT /v1/instances/{id}/quiescence`.
+  ///
+  /// Several holders share one freeze and its end. A holder that has let go, or whose time is up, is not served again.
+  func freezeInstance(_ id: InstanceID, _ request: FreezeRequest) async throws(StorageError) -> FreezeAnswer
+
+  /// The holder lets go; with the last one the guest goes on: `DELETE /v1/instances/{id}/quiescence`. Content when nothing
+  /// is frozen.
+  func thawInstance(_ id: InstanceID, _ request: ThawRequest) async throws(StorageError) -> ThawAnswer
 }
 
 /// Where the coordinator finds a node's agent.

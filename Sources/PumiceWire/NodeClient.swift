@@ -64,6 +64,14 @@ public struct NodeClient: NodeAPI {
   public func removeConnection(_ id: AttachmentID, _ request: ConnectionRemoval) async throws(StorageError) {
     try await transport.send(.DELETE, "/v1/connections/\(id)", request, to: peer)
   }
+
+  public func freezeInstance(_ id: InstanceID, _ request: FreezeRequest) async throws(StorageError) -> FreezeAnswer {
+    try await transport.send(.PUT, "/v1/instances/\(id)/quiescence", request, to: peer, expecting: FreezeAnswer.self)
+  }
+
+  public func thawInstance(_ id: InstanceID, _ request: ThawRequest) async throws(StorageError) -> ThawAnswer {
+    try await transport.send(.DELETE, "/v1/instances/\(id)/quiescence", request, to: peer, expecting: ThawAnswer.self)
+  }
 }
 
 /// Finds agents by the address that they reported, all behind one token.

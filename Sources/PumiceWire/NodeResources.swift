@@ -220,3 +220,42 @@ public struct ConnectedDisk: Sendable, Equatable, Codable {
 
   public init(device: String) { self.device = device }
 }
+
+/// The body of `PUT /v1/instances/{id}/quiescence`.
+public struct FreezeRequest: Sendable, Equatable, Codable {
+  /// The life of the agent that this is meant for; `nil`, from a caller by hand, for any.
+  public var incarnation: UInt64?
+  /// What it is for.
+  public var holder: SnapshotID
+  /// After that the guest goes on by itself: 1 to 60.
+  public var seconds: Int
+
+  public init(holder: SnapshotID, seconds: Int) {
+    self.holder = holder
+    self.seconds = seconds
+  }
+}
+
+public struct FreezeAnswer: Sendable, Equatable, Codable {
+  public var frozen: Bool
+  /// Why not, as a sentence.
+  public var reason: String?
+
+  public init(frozen: Bool, reason: String? = nil) {
+    self.frozen = frozen
+    self.reason = reason
+  }
+}
+
+public struct ThawRequest: Sendable, Equatable, Codable {
+  public var holder: SnapshotID
+
+  public init(holder: SnapshotID) { self.holder = holder }
+}
+
+public struct ThawAnswer: Sendable, Equatable, Codable {
+  /// Whether the guest has held still from the holder's freeze until now.
+  public var stillFrozen: Bool
+
+  public init(stillFrozen: Bool) { self.stillFrozen = stillFrozen }
+}

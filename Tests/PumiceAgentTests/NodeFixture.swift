@@ -12,6 +12,7 @@ final class NodeFixture: Sendable {
   let hypervisorWorld: InMemoryHypervisorWorld
   let exportShelf = InMemoryRecordShelf<ExportRecord>()
   let connectionShelf = InMemoryRecordShelf<ConnectionRecord>()
+  let frozenShelf = InMemoryRecordShelf<QuiescenceRecord>()
   let faults = Faults()
   let initiator = "iqn.2026-11.test:n1"
 
@@ -35,7 +36,21 @@ final class NodeFixture: Sendable {
         hypervisor: InMemoryHypervisor(world: hypervisorWorld, fault: reach("hypervisor")),
         connector: InMemoryConnector(fabric: fabric, initiator: initiator, fault: reach("connector"))),
       exports: InMemoryRecordStore(on: exportShelf, fault: reach("exports")),
-      connections: InMemoryRecordStore(on: connectionShelf, fault: reach("connections")), logger: logger)
+      connections: InMemoryRecordStore(on: connectionShelf, fault: reach("connections")),
+      quiescence: quiescence(), logger: logger)
+  }
+
+  /// What a freshly started agent holds guests still with.
+  func quiescence(
+    sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
+  ) -> Quiescence {
+    let faults = faults
+    return Quiescence(
+      hypervisor: InMemoryHypervisor(world: hypervisorWorld) { step throws(StorageError) in
+        try faults.reach("hypervisor.\(step)")
+      },
+      records: InMemoryRecordStore(on: frozenShelf) { step throws(StorageError) in try faults.reach("frozen.\(step)") },
+      logger: .silent, sleep: sleep)
   }
 
   var exportRecords: [ExportRecord] { InMemoryRecordStore(on: exportShelf).all }

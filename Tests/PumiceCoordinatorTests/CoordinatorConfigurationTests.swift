@@ -43,6 +43,7 @@ import Testing
     #expect(full.reportInterval == plain.reportInterval)
     #expect(full.serviceDownTime == plain.serviceDownTime)
     #expect(full.maxPlacementAttempts == plain.maxPlacementAttempts)
+    #expect(full.quiesceTimeout == plain.quiesceTimeout)
     #expect(full.weighing == plain.weighing)
     #expect(full.logLevel == plain.logLevel)
     #expect(full.tls?.ca == "/etc/pumice/tls/ca.pem")
@@ -54,7 +55,9 @@ import Testing
     ("report_interval: 0", "report_interval"), ("report_interval: .nan", "report_interval"),
     ("max_placement_attempts: 1.5", "max_placement_attempts"), ("max_placement_attempts: 0", "max_placement_attempts"),
     ("allow_unauthenticated_remote: 3", "allow_unauthenticated_remote"), ("auth: maybe", "auth"),
-    ("auth: token", "tokens_file"), ("log_level: loud", "log_level"), ("weighers: 5", "weighers"),
+    ("auth: token", "tokens_file"), ("log_level: loud", "log_level"), ("quiesce_timeout: 61", "quiesce_timeout"),
+    ("quiesce_timeout: -1", "quiesce_timeout"), ("quiesce_timeout: 1.5", "quiesce_timeout"),
+    ("weighers: 5", "weighers"),
     ("weighers: {colour: 1}", "colour"), ("weighers: {capacity: much}", "weighers.capacity"),
     ("tls: {certificate: /c}", "tls.key"), ("tls: {colour: red}", "tls.colour"),
     ("service_down_time: 15", "service_down_time"), ("listen: 0.0.0.0:8776", "listen"), ("listen: host:8776", "listen"),

@@ -45,6 +45,24 @@ struct SnapshotTests {
     #expect(snapshot.size == volume.size)
   }
 
+  @Test func aSnapshotOfAVolumeInUseIsCrashConsistentUnlessMoreIsKnown() throws {
+    var idle = try Self.snapshot(in: .creating)
+    try idle.confirm(quiesced: true, at: later)
+    #expect(idle.consistency == nil, "Nobody had the volume.")
+
+    var crashed = try Self.snapshot(in: .creating)
+    try crashed.noteUse()
+    #expect(crashed.consistency == .crash)
+    #expect(crashed.revision == 1, "What goes to the node is the same.")
+    var quiesced = crashed
+    try crashed.confirm(because: "No guest agent.", at: later)
+    #expect(crashed.consistency == .crash && crashed.consistencyReason == "No guest agent.")
+    try quiesced.confirm(quiesced: true, at: later)
+    #expect(quiesced.consistency == .quiesced && quiesced.consistencyReason == nil)
+    let error = #expect(throws: StorageError.self) { try quiesced.noteUse() }
+    #expect(error?.code == .conflict)
+  }
+
   /// Which transitions each state allows. Whatever is not here must throw `conflict` and change nothing.
   private static let allowed: [Snapshot.State: Set<String>] = [
     .creating: ["confirm", "fail"],

@@ -166,4 +166,16 @@ struct RemoteNode: NodeAPI {
       try await node.removeConnection(id, request)
     }
   }
+
+  func freezeInstance(_ id: InstanceID, _ request: FreezeRequest) async throws(StorageError) -> FreezeAnswer {
+    try await network.call("PUT quiescence on \(name)", to: receiver) { node throws(StorageError) in
+      try await node.freezeInstance(id, request)
+    }
+  }
+
+  func thawInstance(_ id: InstanceID, _ request: ThawRequest) async throws(StorageError) -> ThawAnswer {
+    try await network.call("DELETE quiescence on \(name)", to: receiver) { node throws(StorageError) in
+      try await node.thawInstance(id, request)
+    }
+  }
 }

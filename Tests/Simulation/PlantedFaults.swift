@@ -120,4 +120,12 @@ struct LyingNode: NodeAPI {
   func removeConnection(_ id: AttachmentID, _ request: ConnectionRemoval) async throws(StorageError) {
     if !faults.skipsUnplug { try await honest.removeConnection(id, request) }
   }
+
+  func freezeInstance(_ id: InstanceID, _ request: FreezeRequest) async throws(StorageError) -> FreezeAnswer {
+    try await honest.freezeInstance(id, request)
+  }
+
+  func thawInstance(_ id: InstanceID, _ request: ThawRequest) async throws(StorageError) -> ThawAnswer {
+    try await honest.thawInstance(id, request)
+  }
 }

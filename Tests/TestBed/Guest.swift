@@ -104,6 +104,7 @@ public struct Guest: Sendable {
             <source mode='bind' path='\(shell)'/>
             <target type='virtio' name='pumice.shell'/>
           </channel>
+          <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
           <memballoon model='none'/>
         </devices>
       </domain>

@@ -9,6 +9,7 @@ public import PumiceWire
 ///     GET    /v1/node  /v1/pools  /v1/inventory
 ///     PUT    /v1/volumes/{id}  /v1/exports/{attachment}  /v1/connections/{attachment}
 ///     DELETE likewise, with a body that carries the revision
+///     PUT, DELETE  /v1/instances/{id}/quiescence
 ///     GET    /healthz    without a token
 ///
 /// Long work that is not done yet answers 202.
@@ -34,6 +35,7 @@ public struct NodeRoutes: Sendable {
     addSnapshots(to: api.group("/snapshots/{id}"))
     addExports(to: api.group("/exports/{id}"))
     addConnections(to: api.group("/connections/{id}"))
+    addQuiescence(to: api.group("/instances/{id}/quiescence"))
     return router
   }
 
@@ -81,6 +83,15 @@ public struct NodeRoutes: Sendable {
     group.delete { request, context in
       try await node.removeConnection(try context.identifier(), try await request.body())
       return Response(status: .noContent)
+    }
+  }
+
+  private func addQuiescence(to group: RouterGroup<BasicRequestContext>) {
+    group.put { request, context in
+      Response.json(try await node.freezeInstance(try context.identifier(), try await request.body()))
+    }
+    group.delete { request, context in
+      Response.json(try await node.thawInstance(try context.identifier(), try await request.body()))
     }
   }
 

@@ -39,6 +39,21 @@ public protocol Hypervisor: Sendable {
   func events() -> AsyncStream<HypervisorEvent>
 }
 
+/// A hypervisor that can ask guests to hold their file systems still.
+public protocol QuiescingHypervisor: Hypervisor {
+  /// When it returns, the guest has written out its file systems and takes no writes to them until `thaw`, even if that
+  /// never comes. Gives how many there are; with 0 nothing is frozen.
+  ///
+  /// Throws `notFound` without such an instance, `conflict` when it does not run, `unsupported` when its guest can't be
+  /// asked. With any of these, and when the guest refuses, nothing has changed: a guest that is frozen already refuses.
+  /// After `timeout` and `unavailable` nobody knows, and `thaw` has to be called.
+  func freeze(_ instance: InstanceID, within limit: Duration) async throws(StorageError) -> Int
+
+  /// When it returns, the guest writes to its file systems again. Gives how many were frozen until then. Harmless when
+  /// none was. Throws `notFound` without such an instance, `conflict` when it does not run: nothing is frozen then.
+  func thaw(_ instance: InstanceID) async throws(StorageError) -> Int
+}
+
 /// A disk to plug.
 public struct Disk: Sendable, Equatable {
   public let attachment: AttachmentID

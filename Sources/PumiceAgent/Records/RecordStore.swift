@@ -1,31 +1,51 @@
 public import PumiceModel
 public import PumiceWire
 
-/// What an agent has to remember over a restart because kernel, tgtd and libvirt forget it: one small record per attachment.
+/// What an agent has to remember over a restart because kernel, tgtd and libvirt forget it: one small record per attachment,
+/// and per instance whose guest holds still.
 ///
 /// | driver                | where                                                     |
 /// |-----------------------|-----------------------------------------------------------|
-/// | `FileRecordStore`     | `state_directory/exports/<attachment>.json`, mode 0600     |
+/// | `FileRecordStore`     | `state_directory/exports/<attachment>.json` …, mode 0600   |
 /// | `InMemoryRecordStore` | an `InMemoryRecordShelf`, which outlives it                |
 ///
-/// Records hold secrets. Calls about one attachment come one at a time.
+/// Records hold secrets. Calls about one subject come one at a time.
 public protocol RecordStore<Element>: Sendable {
-  associatedtype Element: AttachmentRecord
+  associatedtype Element: Record
 
-  /// Every record, in the order of the attachments.
+  /// Every record, in the order of their subjects.
   var all: [Element] { get }
-  func record(of attachment: AttachmentID) -> Element?
+  func record(of subject: Identifier<Element.Kind>) -> Element?
 
   /// When it returns, the record is durable, in place of an older one; after a crash there is the one or the other.
   func put(_ record: Element) async throws(StorageError)
 
   /// When it returns, there is no such record, also after a crash. Content when there was none.
-  func remove(_ attachment: AttachmentID) async throws(StorageError)
+  func remove(_ subject: Identifier<Element.Kind>) async throws(StorageError)
+}
+
+public protocol Record: Sendable, Equatable, Codable {
+  associatedtype Kind
+  /// What it is about: there is one record of each.
+  var subject: Identifier<Kind> { get }
 }
 
 /// Something that is kept per attachment.
-public protocol AttachmentRecord: Sendable, Equatable, Codable {
+public protocol AttachmentRecord: Record where Kind == Attachment {
   var attachment: AttachmentID { get }
+}
+
+extension AttachmentRecord {
+  public var subject: AttachmentID { attachment }
+}
+
+/// What a compute node keeps of a guest that holds still, from before it is asked until it is known to have gone on.
+public struct QuiescenceRecord: Record {
+  public let instance: InstanceID
+
+  public init(_ instance: InstanceID) { self.instance = instance }
+
+  public var subject: InstanceID { instance }
 }
 
 /// What a storage node keeps of an export.

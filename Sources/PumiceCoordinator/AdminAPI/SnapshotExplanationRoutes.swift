@@ -23,6 +23,13 @@ private struct SnapshotExplanation: Encodable {
     let size: Int
     let revision: Int64
     @OrNull var failure: String?
+    @OrNull var consistency: String?
+    @OrNull var consistencyReason: String?
+
+    enum CodingKeys: String, CodingKey {
+      case id, name, project, volume, status, size, revision, failure, consistency
+      case consistencyReason = "consistency_reason"
+    }
   }
 
   struct Placement: Encodable {
@@ -42,7 +49,9 @@ private struct SnapshotExplanation: Encodable {
     self.snapshot = Subject(
       id: snapshot.id.description, name: snapshot.name, project: snapshot.project,
       volume: snapshot.volume.description, status: snapshot.state.rawValue, size: snapshot.size.gibibytesRoundedUp,
-      revision: snapshot.revision, failure: snapshot.failure)
+      revision: snapshot.revision, failure: snapshot.failure,
+      consistency: snapshot.state == .creating ? nil : snapshot.consistency?.rawValue,
+      consistencyReason: snapshot.consistencyReason)
     placement = Placement(pool: snapshot.pool.description)
     attempts = snapshot.retry.attempts
     self.messages = ExplainedMessage.all(messages)

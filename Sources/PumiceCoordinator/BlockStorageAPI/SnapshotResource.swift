@@ -14,6 +14,8 @@ struct SnapshotResource: Encodable {
   /// How far taking it has come, in percent.
   var progress: String?
   var project: String?
+  /// Ours: `crash` or `quiesced`; `null` when no instance had the volume.
+  var consistency: OrNull<String>?
   /// Since 3.14.
   var groupSnapshotID: OrNull<String>?
   /// Since 3.41.
@@ -35,6 +37,7 @@ struct SnapshotResource: Encodable {
     guard detailed else { return }
     progress = Self.progress(of: snapshot)
     project = snapshot.project
+    consistency = OrNull(wrappedValue: snapshot.state == .creating ? nil : snapshot.consistency?.rawValue)
     if view.tier >= Microversion(3, 14) { groupSnapshotID = OrNull(wrappedValue: nil) }
     if view.tier >= Microversion(3, 41) { userID = snapshot.user }
     if view.tier >= Microversion(3, 65) { consumesQuota = true }
@@ -55,6 +58,7 @@ struct SnapshotResource: Encodable {
     case volumeID = "volume_id"
     case progress = "os-extended-snapshot-attributes:progress"
     case project = "os-extended-snapshot-attributes:project_id"
+    case consistency = "pumice:consistency"
     case groupSnapshotID = "group_snapshot_id"
     case userID = "user_id"
     case consumesQuota = "consumes_quota"

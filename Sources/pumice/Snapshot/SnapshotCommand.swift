@@ -15,7 +15,8 @@ extension SnapshotResource {
   var facts: [(name: String, value: String)] {
     [
       ("id", id), ("name", name), ("description", json["description"].text), ("status", status),
-      ("size", size.map { "\($0) GiB" } ?? ""), ("volume", volume), ("metadata", json["metadata"].text),
+      ("size", size.map { "\($0) GiB" } ?? ""), ("volume", volume), ("consistency", json["pumice:consistency"].text),
+      ("metadata", json["metadata"].text),
       ("created", createdAt), ("updated", json["updated_at"].text),
     ]
   }

@@ -53,6 +53,32 @@ import Testing
     }
   }
 
+  @Test func aGuestHoldsStillAndGoesOnOverTheWire() async throws {
+    let (fixture, snapshot) = (fixture, SnapshotID.random())
+    try await withNode { node in
+      let answer = try await node.freezeInstance(fixture.instance, FreezeRequest(holder: snapshot, seconds: 10))
+      #expect(answer == FreezeAnswer(frozen: true))
+      #expect(fixture.hypervisorWorld.frozen == [fixture.instance])
+      #expect(try await node.thawInstance(fixture.instance, ThawRequest(holder: snapshot)).stillFrozen)
+      #expect(fixture.hypervisorWorld.frozen.isEmpty)
+      #expect(try await !node.thawInstance(fixture.instance, ThawRequest(holder: snapshot)).stillFrozen)
+      for seconds in [0, 61, -1] {
+        let error = await #expect(throws: StorageError.self) {
+          try await node.freezeInstance(fixture.instance, FreezeRequest(holder: .random(), seconds: seconds))
+        }
+        #expect(error?.code == .invalid && error?.field == "seconds")
+      }
+      var stale = FreezeRequest(holder: .random(), seconds: 10)
+      stale.incarnation = try await node.report().incarnation &+ 1
+      let meantForAnotherLife = stale
+      let refused = await #expect(throws: StorageError.self) {
+        try await node.freezeInstance(fixture.instance, meantForAnotherLife)
+      }
+      #expect(refused?.code == .unavailable)
+      #expect(fixture.hypervisorWorld.frozen.isEmpty)
+    }
+  }
+
   @Test func snapshotsCopiesAndRevertsWorkOverTheWire() async throws {
     let (fixture, volume) = (fixture, volume)
     let (snapshot, copy) = (SnapshotID.random(), VolumeID.random())

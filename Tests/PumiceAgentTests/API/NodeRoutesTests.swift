@@ -270,4 +270,8 @@ private struct SlowNode: NodeAPI {
     _ id: AttachmentID, _ request: ConnectionRequest
   ) async throws(StorageError) -> ConnectedDisk { throw no }
   func removeConnection(_ id: AttachmentID, _ request: ConnectionRemoval) async throws(StorageError) { throw no }
+  func freezeInstance(_ id: InstanceID, _ request: FreezeRequest) async throws(StorageError) -> FreezeAnswer {
+    throw no
+  }
+  func thawInstance(_ id: InstanceID, _ request: ThawRequest) async throws(StorageError) -> ThawAnswer { throw no }
 }

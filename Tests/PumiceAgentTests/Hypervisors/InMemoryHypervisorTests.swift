@@ -16,6 +16,21 @@ import Testing
     try await HypervisorConformance(hypervisor: hypervisor, instance: instance) { .memory("\($0)") }.check()
   }
 
+  @Test func holdsGuestsStillAsPromised() async throws {
+    let stopped = InstanceID.random()
+    let hypervisor = InMemoryHypervisor(instances: [
+      Instance(id: instance, name: "one", status: .active), Instance(id: stopped, name: "other", status: .shutOff),
+    ])
+    try await QuiescenceConformance(hypervisor: hypervisor, instance: instance, stopped: stopped) {
+      !hypervisor.world.frozen.isEmpty
+    }.check()
+    hypervisor.world.setGuestAgent(false, in: instance)
+    let error = await #expect(throws: StorageError.self) {
+      _ = try await hypervisor.freeze(instance, within: .seconds(10))
+    }
+    #expect(error?.code == .unsupported)
+  }
+
   @Test func whatIsPluggedOutlivesTheAgentAndTheInstancesStop() async throws {
     let world = InMemoryHypervisorWorld(instances: [Instance(id: instance, name: "one", status: .active)])
     let disk = Disk.make()

@@ -29,6 +29,23 @@ import Testing
     }
   }
 
+  @Test func aGuestWithAnAgentHoldsItsFileSystemsStill() async throws {
+    try await Bed.with { bed in
+      let libvirt = try LibvirtDaemon(in: bed)
+      try await libvirt.start()
+      let guest = Guest(image: try await .prepare(in: bed), libvirt: libvirt, in: bed)
+      try await guest.start()
+      let idle = Guest("idle", image: try await .prepare(in: bed), libvirt: libvirt, in: bed)
+      try await idle.define()
+      let station = Station(libvirt, guest, bed)
+      try await station.work {
+        try await station.aGuestWithoutAnAgentSaysSo()
+        try await station.theAgentFreezesAndThaws(stopped: idle.id)
+        try await station.anAgentThatDiesMeanwhileIsThawedByAnother()
+      }
+    }
+  }
+
   @Test func theEventLoopRunsOnlyWhileAConnectionNeedsIt() async throws {
     try await Bed.with { bed in
       let libvirt = try LibvirtDaemon(in: bed)
@@ -259,6 +276,46 @@ private struct Station: Sendable {
     try await hypervisor.resize(disk.attachment, of: guest.id, to: .mebibytes(2))
     try await hypervisor.unplug(disk.attachment, from: guest.id)
     #expect(try await plugged(disk) == nil)
+  }
+
+  // MARK: With a guest agent
+
+  func aGuestWithoutAnAgentSaysSo() async throws {
+    let error = await #expect(throws: StorageError.self) {
+      _ = try await hypervisor.hypervisor.freeze(guest.id, within: .seconds(10))
+    }
+    #expect(error?.code == .unsupported, "\(error?.description ?? "")")
+    #expect(error?.message.contains("guest agent is not connected") == true, "\(error?.message ?? "")")
+  }
+
+  private static let folder = "/mnt/data"
+
+  func theAgentFreezesAndThaws(stopped: InstanceID) async throws {
+    let disk = Disk.make(source: try file(.mebibytes(32)))
+    _ = try await hypervisor.plug(disk, into: guest.id)
+    let seen = try await eventually("the guest sees the disk") { try await guest.disk(of: disk.volume) }
+    try await guest.mount(seen, at: Self.folder)
+    try await guest.startAgent()
+    try await eventually("the agent answers") {
+      (try? await hypervisor.hypervisor.thaw(guest.id)) != nil
+    }
+    #expect(try await !guest.isFrozen(Self.folder))
+    try await QuiescenceConformance(hypervisor: hypervisor.hypervisor, instance: guest.id, stopped: stopped) {
+      try await guest.isFrozen(Self.folder)
+    }.check()
+    #expect(try await !guest.isFrozen(Self.folder))
+  }
+
+  /// What is frozen is the guest's: the agent that did it need not be there to end it.
+  func anAgentThatDiesMeanwhileIsThawedByAnother() async throws {
+    _ = try await hypervisor.hypervisor.freeze(guest.id, within: .seconds(10))
+    try await guest.killAgent()
+    let error = await #expect(throws: StorageError.self) { _ = try await hypervisor.hypervisor.thaw(guest.id) }
+    #expect(error?.code == .timeout || error?.code == .unsupported, "\(error?.description ?? "")")
+    #expect(try await guest.isFrozen(Self.folder))
+    try await guest.startAgent()
+    try await eventually("it is thawed") { (try? await hypervisor.hypervisor.thaw(guest.id)) ?? 0 > 0 }
+    #expect(try await !guest.isFrozen(Self.folder))
   }
 
   // MARK: Without one

@@ -19,6 +19,9 @@ final class FakeNode: NodeAPI {
     var ensureSlices = 0
     var slicesDone: [String: Int] = [:]
     var calls: [String] = []
+    var freezeAnswer = FreezeAnswer(frozen: true)
+    var freezeFailure: StorageError?
+    var holdsStill = true
   }
 
   let name: NodeName
@@ -46,6 +49,17 @@ final class FakeNode: NodeAPI {
       state.copySlices = copy
       state.wipeSlices = wipe
       state.slicesDone = [:]
+    }
+  }
+
+  /// From now on guests answer so when they are asked to hold still, and hold it or not.
+  func setGuests(
+    _ answer: FreezeAnswer = FreezeAnswer(frozen: true), failure: StorageError? = nil, holdStill: Bool = true
+  ) {
+    state.withLock { state in
+      state.freezeAnswer = answer
+      state.freezeFailure = failure
+      state.holdsStill = holdStill
     }
   }
 
@@ -166,6 +180,21 @@ final class FakeNode: NodeAPI {
     }
   }
 
+  func freezeInstance(_ id: InstanceID, _ request: FreezeRequest) async throws(StorageError) -> FreezeAnswer {
+    try state.withLock { state throws(StorageError) in
+      state.calls.append("freeze \(request.holder) for \(request.seconds)")
+      if let failure = state.freezeFailure { throw failure }
+      return state.freezeAnswer
+    }
+  }
+
+  func thawInstance(_ id: InstanceID, _ request: ThawRequest) async throws(StorageError) -> ThawAnswer {
+    state.withLock { state in
+      state.calls.append("thaw \(request.holder)")
+      return ThawAnswer(stillFrozen: state.holdsStill)
+    }
+  }
+
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {
     state.withLock { $0.exports[id] = request.volume }
     return ExportedTarget(
@@ -222,4 +251,8 @@ private struct AbsentNode: NodeAPI {
     _ id: AttachmentID, _ request: ConnectionRequest
   ) async throws(StorageError) -> ConnectedDisk { throw away }
   func removeConnection(_ id: AttachmentID, _ request: ConnectionRemoval) async throws(StorageError) { throw away }
+  func freezeInstance(_ id: InstanceID, _ request: FreezeRequest) async throws(StorageError) -> FreezeAnswer {
+    throw away
+  }
+  func thawInstance(_ id: InstanceID, _ request: ThawRequest) async throws(StorageError) -> ThawAnswer { throw away }
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the small guest that tests and demo boot: a Debian cloud kernel and an initramfs with busybox, lsblk and the virtio
-# drivers. Prints the folder with vmlinuz and initramfs.cpio. Made once per version of this script; safe when two run at once.
+# Makes the small guest that tests and demo boot: a Debian cloud kernel and an initramfs with busybox, lsblk, the QEMU guest
+# agent, and the drivers for virtio and ext4. Prints the folder with vmlinuz and initramfs.cpio. Made once per version of this script; safe when two run at once.
 #
 # The guest answers on the virtio serial port `pumice.shell`. A line `ID BASE64` is a shell command, run beside all others;
 # `=ID STATUS BASE64` is its exit status and output. (A 16550 would lose input now and then.)
@@ -26,11 +26,12 @@ kernel_package() {
 # As root: apt's own user can't write into our folder.
 download_kernel() {
   package=$(kernel_package)
-  [ -n "$package" ] && (cd "$work" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
+  [ -n "$package" ] && (cd "$work" && apt-get -q -o APT::Sandbox::User=root download "$package" qemu-guest-agent >&2)
 }
 # A list that is older than the archive names a package that is there no more.
 download_kernel || { apt-get -q update >&2; download_kernel; }
 dpkg-deb -x "$work"/linux-image-*.deb "$work/kernel"
+dpkg-deb -x "$work"/qemu-guest-agent_*.deb "$work/agent"
 version=$(ls "$work/kernel/lib/modules")
 [ -d "$work/kernel/usr/lib/modules" ] || depmod -b "$work/kernel" "$version"
 
@@ -41,15 +42,18 @@ cp "$(command -v busybox)" "$root/bin/busybox"
 for applet in $("$root/bin/busybox" --list); do
   [ -e "$root/bin/$applet" ] || ln -s busybox "$root/bin/$applet"
 done
-for program in lsblk flock; do
-  cp --remove-destination "$(command -v "$program")" "$root/bin/$program"
-  ldd "$root/bin/$program" | grep -o '/[^ ]*' | while read -r library; do
+# The agent's libraries are those that QEMU itself needs.
+for program in "$(command -v lsblk)" "$(command -v flock)" "$work/agent/usr/sbin/qemu-ga"; do
+  copy=$root/bin/$(basename "$program")
+  cp --remove-destination "$program" "$copy"
+  if ldd "$copy" | grep 'not found' >&2; then exit 1; fi
+  ldd "$copy" | grep -o '/[^ ]*' | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
   done
 done
 mv "$root/bin/lsblk" "$root/bin/lsblk.real"
-for module in virtio_pci virtio_console virtio_blk virtio_scsi sd_mod; do
+for module in virtio_pci virtio_console virtio_blk virtio_scsi sd_mod ext4; do
   modprobe -d "$work/kernel" -S "$version" --show-depends "$module"
 done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' | while read -r file; do
   cp "$file" "$root/modules/"

@@ -5,9 +5,9 @@ public import PumiceModel
 /// It keeps nothing itself: everything is in its world, which outlives it as a hypervisor outlives an agent. It knows
 /// no time and starts no tasks, so that a run can be repeated exactly. Every kind of `DiskSource` will do; it is only
 /// noted.
-public final class InMemoryHypervisor: Hypervisor {
+public final class InMemoryHypervisor: QuiescingHypervisor {
   /// Awaited with a name before each step that changes something, and after the last: `plug`, `plug.live`, `plug.done`,
-  /// `unplug`, `unplug.live`, `unplug.done`, `resize`, `resize.done`, `instances`, `disks`. To delay, to fail, to
+  /// `unplug`, `unplug.live`, `unplug.done`, `resize`, `resize.done`, `freeze`, `freeze.done`, `thaw`, `thaw.done`, `instances`, `disks`. To delay, to fail, to
   /// crash.
   public typealias Fault = @Sendable (_ step: String) async throws(StorageError) -> Void
 
@@ -64,6 +64,20 @@ public final class InMemoryHypervisor: Hypervisor {
     try await reach("resize")
     try world.resize(attachment, of: instance, to: size)
     try await reach("resize.done")
+  }
+
+  public func freeze(_ instance: InstanceID, within limit: Duration) async throws(StorageError) -> Int {
+    try await reach("freeze")
+    let count = try world.freeze(instance)
+    try await reach("freeze.done")
+    return count
+  }
+
+  public func thaw(_ instance: InstanceID) async throws(StorageError) -> Int {
+    try await reach("thaw")
+    let count = try world.thaw(instance)
+    try await reach("thaw.done")
+    return count
   }
 
   public func events() -> AsyncStream<HypervisorEvent> { hub.events() }

@@ -23,6 +23,8 @@ public final class InMemoryHypervisorWorld: Sendable {
     var live: [AttachmentID: Disk] = [:]
     var stored: [AttachmentID: Disk] = [:]
     var sizes: [AttachmentID: ByteCount] = [:]
+    var hasGuestAgent = true
+    var isFrozen = false
 
     var isRunning: Bool {
       switch instance.status {
@@ -56,6 +58,11 @@ public final class InMemoryHypervisorWorld: Sendable {
         Set(machine.live.keys).union(machine.stored.keys).sorted().compactMap { Self.slot($0, in: machine) }
       }
     }
+  }
+
+  /// The instances whose guests hold their file systems still.
+  public var frozen: [InstanceID] {
+    machines.withLock { $0.values.filter(\.isFrozen).map(\.instance.id) }.sorted()
   }
 
   /// The disk as it is in this instance, live or stored.
@@ -103,11 +110,17 @@ public final class InMemoryHypervisorWorld: Sendable {
     }
   }
 
+  /// From now on its guest can be asked to hold still, or not. It can from the start.
+  public func setGuestAgent(_ isThere: Bool, in instance: InstanceID) {
+    machines.withLock { $0[instance]?.hasGuestAgent = isThere }
+  }
+
   /// Shuts it off. A transient one is gone then.
   public func shutOff(_ instance: InstanceID) {
     change(instance) { machine in
       machine.live = [:]
       machine.sizes = [:]
+      machine.isFrozen = false
       machine.instance = machine.instance.with(.shutOff)
     }
     machines.withLock { machines in
@@ -140,6 +153,42 @@ public final class InMemoryHypervisorWorld: Sendable {
       machines[instance] = machine
     }
     send(.lifecycle(instance))
+  }
+
+  // MARK: What happens to file systems
+
+  /// Each guest has one file system.
+  func freeze(_ instance: InstanceID) throws(StorageError) -> Int {
+    try withRunning(instance, "frozen") { machine throws(StorageError) in
+      guard machine.hasGuestAgent else {
+        throw StorageError(.unsupported, "Instance \(instance) can't be frozen: it has no guest agent.")
+      }
+      guard !machine.isFrozen else { throw StorageError(.failed, "Instance \(instance) is frozen already.") }
+      machine.isFrozen = true
+      return 1
+    }
+  }
+
+  func thaw(_ instance: InstanceID) throws(StorageError) -> Int {
+    try withRunning(instance, "thawed") { machine throws(StorageError) in
+      defer { machine.isFrozen = false }
+      return machine.isFrozen ? 1 : 0
+    }
+  }
+
+  private func withRunning(
+    _ instance: InstanceID, _ participle: String, _ body: (inout Machine) throws(StorageError) -> Int
+  ) throws(StorageError) -> Int {
+    try machines.withLock { machines throws(StorageError) in
+      guard var machine = machines[instance] else {
+        throw StorageError(.notFound, "Instance \(instance) can't be \(participle): there is none.")
+      }
+      guard machine.isRunning else {
+        throw StorageError(.conflict, "Instance \(instance) can't be \(participle): it does not run.")
+      }
+      defer { machines[instance] = machine }
+      return try body(&machine)
+    }
   }
 
   // MARK: What happens to disks
