@@ -118,7 +118,7 @@ let package = Package(
         "CLibvirt", "Conformance", "PumiceAgent", "PumiceModel", "PumiceWire", "TestBed", httpTypes, hummingbird,
         hummingbirdTesting, lifecycle, logging, nioCore, systemPackage,
       ],
-      exclude: ["Hypervisors/Fixtures"],
+      exclude: ["Backends/LVM/Fixtures", "Hypervisors/Fixtures"],
       swiftSettings: settings),
     .testTarget(
       name: "SimulationTests",

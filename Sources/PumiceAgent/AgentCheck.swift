@@ -78,6 +78,7 @@ public struct AgentCheck: Sendable {
     let part = "backend \(backend.name)"
     switch backend {
     case .memory: return ok(part, "In memory: empty after each start.")
+    case .lvm(let configuration): return await line(part, configuration)
     case .directory(let configuration):
       let path = configuration.path
       return await asyncLine(part, remedy: nil) { () async throws(StorageError) in
@@ -91,6 +92,14 @@ public struct AgentCheck: Sendable {
         return "\(path): \(free) of \(total) free."
       }
     }
+  }
+
+  private func line(_ part: String, _ backend: LVMBackendConfiguration) async -> Line {
+    let tools = backend.provisioning == .thin ? ["lvm", "dmsetup", "thin_check"] : ["lvm", "dmsetup"]
+    if let tool = tools.first(where: { Self.executable($0) == nil }) {
+      return missing(part, "The program \(tool) is not in PATH.", "apt-get install lvm2 thin-provisioning-tools")
+    }
+    return await asyncLine(part, remedy: nil) { () async throws(StorageError) in try await LVMBackend.summary(backend) }
   }
 
   private func exporterLines() async -> [Line] {

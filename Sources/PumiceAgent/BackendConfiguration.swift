@@ -5,11 +5,18 @@ import Yams
 /// One backend of the configuration's list. A new kind is a line in each function here.
 public enum BackendConfiguration: Sendable, Equatable {
   case directory(DirectoryBackendConfiguration)
+  case lvm(LVMBackendConfiguration)
   case memory(InMemoryBackendConfiguration)
 
   /// By the `kind` of an entry: the keys it may have, and how it is read.
   private static let kinds: [String: (keys: [String], read: @Sendable (Yams.Node) throws -> Self)] = [
     "directory": (["path", "provisioning"], { .directory(try YAMLDecoder().decode(from: $0)) }),
+    "lvm": (
+      [
+        "volume_group", "thin_pool", "provisioning", "wipe", "wipe_bandwidth", "snapshot_reserve", "max_data_percent",
+        "max_metadata_percent", "min_mda_free", "auto_extend", "extend_at", "extend_by",
+      ], { .lvm(try YAMLDecoder().decode(from: $0)) }
+    ),
     "memory": (["pools"], { .memory(try YAMLDecoder().decode(from: $0)) }),
   ]
   private static let commonKeys = [
@@ -19,6 +26,7 @@ public enum BackendConfiguration: Sendable, Equatable {
   public var name: String {
     switch self {
     case .directory(let configuration): configuration.name
+    case .lvm(let configuration): configuration.name
     case .memory(let configuration): configuration.name
     }
   }
@@ -27,6 +35,7 @@ public enum BackendConfiguration: Sendable, Equatable {
   public func open(logger: Logger) async throws(StorageError) -> any VolumeBackend {
     switch self {
     case .directory(let configuration): try await DirectoryBackend.open(configuration, logger: logger)
+    case .lvm(let configuration): try await LVMBackend.open(configuration, logger: logger)
     case .memory(let configuration): configuration.makeBackend(on: configuration.makeDisk())
     }
   }
@@ -48,7 +57,11 @@ public enum BackendConfiguration: Sendable, Equatable {
     if name.isEmpty || name.contains(where: { "@#/".contains($0) || $0.isWhitespace }) {
       throw .invalid("\(path).name", "must have no spaces, @, # or /, and not be empty; it is \"\(name)\".")
     }
-    if case .directory(let configuration) = self { try configuration.validate() }
+    switch self {
+    case .directory(let configuration): try configuration.validate()
+    case .lvm(let configuration): try configuration.validate()
+    case .memory: break
+    }
   }
 
   private static func invalid(_ error: any Error, at path: String) -> StorageError {

@@ -16,7 +16,11 @@ struct Drivers {
   init(_ configuration: AgentConfiguration, initiator: String, logger: Logger) async throws(StorageError) {
     self.configuration = configuration
     self.logger = logger
-    for backend in configuration.backends { node.backends.append(try await backend.open(logger: logger)) }
+    for backend in configuration.backends {
+      let driver = try await backend.open(logger: logger)
+      node.backends.append(driver)
+      if let service = driver as? any Service { services.append(service) }
+    }
     node.exporter = try makeExporter()
     (node.hypervisor, node.connector) = try await makeHypervisor(initiator)
     if let service = node.hypervisor as? any Service { services.append(service) }

@@ -45,6 +45,11 @@ public struct PoolReport: Sendable, Equatable, Codable {
   public var capabilities: [String: [String]]
   /// Why the pool can't be used now; `nil` when it can.
   public var downReason: String?
+  /// How full a thin pool is, in percent, and its metadata, which can run full on its own. `nil` where there is no such thing.
+  public var dataPercent: Double?
+  public var metadataPercent: Double?
+  /// What an operator should look at before it does harm.
+  public var warnings: [String]?
 
   public init(
     backend: String, pool: String, total: ByteCount, free: ByteCount, foreignProvisioned: ByteCount = .zero,

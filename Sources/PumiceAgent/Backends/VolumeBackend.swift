@@ -6,6 +6,7 @@ public import PumiceWire
 /// | driver             | kind        | a volume is                        |
 /// |--------------------|-------------|------------------------------------|
 /// | `DirectoryBackend` | `directory` | a raw file with a JSON sidecar     |
+/// | `LVMBackend`       | `lvm`       | a logical volume with tags         |
 /// | `InMemoryBackend`  | `memory`    | an entry of a dictionary           |
 ///
 /// Calls about one volume and its snapshots come one at a time; calls about different volumes come together. Each may be

@@ -1,0 +1,60 @@
+import PumiceModel
+
+/// What a command makes of a volume group, so that the group need not be read again after each.
+extension VolumeGroup {
+  /// Changes the group as the command has. `false`: what it looks like now must be read.
+  mutating func apply(_ command: LVMCommand) -> Bool {
+    switch command {
+    case .createThin(let name, let pool, let size, let tags):
+      guard logicalVolumes[name] == nil else { return false }
+      add(LogicalVolume(uuid: "", name: name, kind: .thin, size: roundedUp(size), tags: tags, pool: pool))
+    case .createThinSnapshot(let name, let origin, let isReadOnly, let tags):
+      guard logicalVolumes[name] == nil, let source = logicalVolumes[origin], source.kind == .thin else { return false }
+      var snapshot = LogicalVolume(
+        uuid: "", name: name, kind: .thin, size: source.size, tags: tags, origin: origin, pool: source.pool)
+      snapshot.isReadOnly = isReadOnly
+      add(snapshot)
+    case .createThick(let name, let size, let tags):
+      guard logicalVolumes[name] == nil else { return false }
+      add(LogicalVolume(uuid: "", name: name, kind: .thick, size: roundedUp(size), tags: tags))
+      free = free - roundedUp(size)
+    case .extend(let name, let size, _):
+      guard let volume = logicalVolumes[name], volume.kind == .thin || volume.kind == .thick else { return false }
+      let newSize = roundedUp(size)
+      logicalVolumes[name]?.size = newSize
+      if volume.kind == .thick { free = free - (newSize - volume.size) }
+    case .rename(let name, let newName):
+      guard var volume = logicalVolumes[name], logicalVolumes[newName] == nil else { return false }
+      logicalVolumes[name] = nil
+      volume.name = newName
+      logicalVolumes[newName] = volume
+      for (key, other) in logicalVolumes where other.origin == name { logicalVolumes[key]?.origin = newName }
+    case .retag(let name, let added, let deleted):
+      guard let tags = logicalVolumes[name]?.tags else { return false }
+      logicalVolumes[name]?.tags = tags.filter { !deleted.contains($0) && !added.contains($0) } + added
+    case .remove(let name):
+      guard let volume = logicalVolumes[name], volume.kind == .thin || volume.kind == .thick,
+        thickSnapshots(of: name).isEmpty
+      else { return false }
+      logicalVolumes[name] = nil
+      for (key, other) in logicalVolumes where other.origin == name { logicalVolumes[key]?.origin = nil }
+      if volume.kind == .thick { free = free + volume.size }
+    case .deactivate(let name), .activate(let name):
+      // Snapshots come and go with their origin, and a pool comes with its volumes.
+      guard let volume = logicalVolumes[name], volume.kind == .thin || volume.kind == .thick, volume.originSize == nil
+      else { return false }
+      let isActive = if case .activate = command { true } else { false }
+      if isActive, let pool = volume.pool, logicalVolumes[pool]?.isActive != true { return false }
+      logicalVolumes[name]?.isActive = isActive
+      logicalVolumes[name]?.isOpen = false
+      logicalVolumes[name]?.isSuspended = false
+    case .makeNode:
+      return true
+    case .createThinPool, .createThickSnapshot, .extendPoolMetadata, .split, .merge, .finishMerge:
+      return false
+    }
+    return true
+  }
+
+  private mutating func add(_ volume: LogicalVolume) { logicalVolumes[volume.name] = volume }
+}
