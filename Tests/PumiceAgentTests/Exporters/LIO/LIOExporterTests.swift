@@ -173,7 +173,7 @@ struct LIOExporterTests {
   @Test func aHangingKernelIsATimeoutForItsVolumeAlone() async throws {
     try await withFile { path in
       let hanging = HangingConfigfs(model)
-      let exporter = try exporter(hanging, patience: .milliseconds(100))
+      let exporter = try exporter(hanging, patience: .seconds(2))
       let (stuck, other) = (export(path), export(path))
       _ = try await exporter.ensure(stuck)
       _ = try await exporter.ensure(other)
@@ -181,6 +181,7 @@ struct LIOExporterTests {
       hanging.hang(at: "acls/\(stuck.initiator)")
       let first = await #expect(throws: StorageError.self) { try await exporter.remove(stuck, remaining: []) }
       #expect(first?.code == .timeout && first?.isTransient == true)
+      try await eventually("the first call hangs") { hanging.held == 1 }
       for _ in 0..<20 {
         let again = await #expect(throws: StorageError.self) { try await exporter.remove(stuck, remaining: []) }
         #expect(again?.code == .timeout)
