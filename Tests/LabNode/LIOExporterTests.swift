@@ -147,7 +147,10 @@ import Testing
     try await withBackend(portals: ["127.0.0.1:3262"]) { exporter, backend in
       let export = export(try await volume(backend))
       try await shell(
-        "socat TCP-LISTEN:3262,bind=127.0.0.1 - </dev/zero >/dev/null 2>&1 & echo $! >/run/listener; sleep 0.5")
+        """
+        socat TCP-LISTEN:3262,bind=127.0.0.1 - </dev/zero >/dev/null 2>&1 & echo $! >/run/listener
+        until grep -q :0CBE /proc/net/tcp; do sleep 0.05; done
+        """)
       let error = await #expect(throws: StorageError.self) { try await exporter.ensure(export) }
       #expect(error?.code == .unavailable && error?.message.contains("127.0.0.1:3262") == true)
       let listed = try await exporter.exports()
