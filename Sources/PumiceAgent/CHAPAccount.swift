@@ -5,8 +5,10 @@ struct CHAPAccount: Sendable {
   let user: String
   let secret: String
 
-  /// A user name is the attachment's id, so that what a target knows can be told apart without a record.
-  static func user(for attachment: AttachmentID) -> String { attachment.description }
+  /// A user name ends with the attachment's id, so that what a target knows can be told apart without a record. It does not
+  /// begin with it: LIO takes names that begin with 0x or 0b for numbers (extract_param in iscsi_target_nego.c), drops the
+  /// two characters, and refuses the login.
+  static func user(for attachment: AttachmentID) -> String { "pumice-\(attachment)" }
 
   init(for attachment: AttachmentID, using generator: inout some RandomNumberGenerator) {
     user = Self.user(for: attachment)

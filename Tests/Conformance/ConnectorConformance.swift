@@ -33,7 +33,7 @@ public struct ConnectorConformance: Sendable {
     let initiator = connector.description.initiatorName(for: attachment)
     let export = Export(
       attachment: attachment, volume: volume.id, revision: 1, backend: backend.name, pool: pool, path: volume.path,
-      initiator: initiator, readOnly: false, chapUser: "\(attachment)", chapSecret: "secret-of-16-cha")
+      initiator: initiator, readOnly: false, chapUser: "pumice-\(attachment)", chapSecret: "secret-of-16-cha")
     let target = try await exporter.ensure(export)
     let request = ConnectionRequest(
       revision: 1, volume: volume.id, instance: .random(), size: .mebibytes(8), target: target)

@@ -287,7 +287,7 @@ extension Export {
   ) -> Export {
     Export(
       attachment: attachment, volume: volume.id, revision: 1, backend: backend, pool: volume.pool, path: volume.path,
-      initiator: "iqn.2026-11.io.pumice:node-1:\(attachment)", readOnly: false, chapUser: "\(attachment)",
+      initiator: "iqn.2026-11.io.pumice:node-1:\(attachment)", readOnly: false, chapUser: "pumice-\(attachment)",
       chapSecret: secret)
   }
 }

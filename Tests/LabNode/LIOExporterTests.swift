@@ -66,6 +66,22 @@ import Testing
     }
   }
 
+  @Test func attachmentsOfEveryBeginningGetIn() async throws {
+    try await withBackend { exporter, backend in
+      let volume = try await volume(backend)
+      for beginning in ["0b05e989", "0e05e989", "00000000", "ffffffff"] {
+        let attachment = try #require(AttachmentID("\(beginning)-7359-4128-aeef-2456bff49ac3"))
+        let export = Export(
+          attachment: attachment, volume: volume.id, revision: 1, backend: "files", pool: "files", path: volume.path,
+          initiator: "iqn.2026-11.org.example:node", readOnly: false, chapUser: CHAPAccount.user(for: attachment),
+          chapSecret: "secret-of-16-cha")
+        let session = try await logIn(to: try await exporter.ensure(export))
+        await session.logOut()
+        try await exporter.remove(export, remaining: [])
+      }
+    }
+  }
+
   @Test func eachInitiatorIsReadOnlyOrNotByItself() async throws {
     try await withBackend { exporter, backend in
       let volume = try await volume(backend)
@@ -502,7 +518,7 @@ import Testing
     return Export(
       attachment: attachment, volume: volume, revision: 1, backend: "files", pool: "files", path: path,
       initiator: initiator ?? "iqn.2026-11.io.pumice:node-1:\(attachment)", readOnly: readOnly,
-      chapUser: "\(attachment)", chapSecret: "secret-of-16-cha")
+      chapUser: "pumice-\(attachment)", chapSecret: "secret-of-16-cha")
   }
 
   /// All steps from nothing to this export.

@@ -24,6 +24,11 @@ import Testing
     #expect(counts.values.allSatisfy { abs($0 - 2036) < 315 })
   }
 
+  @Test func noUserLooksLikeANumberToLIO() throws {
+    let attachment = try #require(AttachmentID("0b05e989-7359-4128-aeef-2456bff49ac3"))
+    #expect(CHAPAccount.user(for: attachment) == "pumice-0b05e989-7359-4128-aeef-2456bff49ac3")
+  }
+
   @Test func usersAreUniqueToTheAttachment() {
     #expect(CHAPAccount.user(for: .random()) != CHAPAccount.user(for: .random()))
   }

@@ -193,6 +193,10 @@ public final class LIOExporter: TargetExporter {
 
   private static func check(_ export: Export) throws(StorageError) {
     try checkISCSIName("initiator", export.initiator)
+    // LIO takes them for numbers, and finds another name than it was given.
+    guard !["0x", "0b"].contains(export.chapUser.prefix(2).lowercased()) else {
+      throw .invalid("chapUser", "must not begin with 0x or 0b when the target is LIO.")
+    }
     for (field, text) in [("chapUser", export.chapUser), ("chapSecret", export.chapSecret)] {
       guard 1...255 ~= text.utf8.count, text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }), !LIOReader.isUnset(text) else {
         throw .invalid(

@@ -67,8 +67,11 @@ struct LIOTargetState: Equatable, Sendable {
 extension LIOTargetState.Admission {
   /// For which attachment it was made. `nil`: not yet known to anybody, or not ours.
   func attachment(of initiator: String) -> AttachmentID? {
-    AttachmentID(tag) ?? AttachmentID(user)
-      ?? (initiator.utf8.count >= 36 ? AttachmentID(String(initiator.suffix(36))) : nil)
+    AttachmentID(tag) ?? Self.attachment(endOf: user) ?? Self.attachment(endOf: initiator)
+  }
+
+  private static func attachment(endOf name: String) -> AttachmentID? {
+    name.utf8.count >= 36 ? AttachmentID(String(name.suffix(36))) : nil
   }
 }
 

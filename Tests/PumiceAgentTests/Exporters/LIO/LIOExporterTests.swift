@@ -32,7 +32,8 @@ struct LIOExporterTests {
   ) -> Export {
     Export(
       attachment: attachment, volume: volume, revision: 1, backend: "files", pool: "files", path: path,
-      initiator: initiator ?? "iqn.2026-11.io.pumice:node-1:\(attachment)", readOnly: false, chapUser: "\(attachment)",
+      initiator: initiator ?? "iqn.2026-11.io.pumice:node-1:\(attachment)", readOnly: false,
+      chapUser: "pumice-\(attachment)",
       chapSecret: secret)
   }
 
@@ -125,6 +126,16 @@ struct LIOExporterTests {
       try await exporter().ensure(export("/volume", secret: secret))
     }
     #expect(error?.code == .invalid && error?.field == "chapSecret")
+  }
+
+  @Test(arguments: ["0b05e989", "0Babc", "0x12", "0X"])
+  func usersThatLIOWouldTakeForNumbersAreRefused(_ user: String) async throws {
+    let attachment = AttachmentID.random()
+    let export = Export(
+      attachment: attachment, volume: .random(), revision: 1, backend: "files", pool: "files", path: "/volume",
+      initiator: "iqn.2026-11.org.example:a", readOnly: false, chapUser: user, chapSecret: "secret-of-16-cha")
+    let error = await #expect(throws: StorageError.self) { try await exporter().ensure(export) }
+    #expect(error?.code == .invalid && error?.field == "chapUser")
   }
 
   @Test(arguments: ["storage-1:3260", "0.0.0.0:3260", "10.0.0.1"]) func portalsMustBeAddresses(_ portal: String) {

@@ -17,7 +17,8 @@ struct LIOPlanTests {
     let attachment = AttachmentID.random()
     return Export(
       attachment: attachment, volume: volume, revision: 1, backend: "b", pool: "b", path: "/unused",
-      initiator: initiator, readOnly: readOnly, chapUser: "\(attachment)", chapSecret: "secret-\(initiator.suffix(4))")
+      initiator: initiator, readOnly: readOnly, chapUser: "pumice-\(attachment)",
+      chapSecret: "secret-\(initiator.suffix(4))")
   }
 
   // MARK: Doing it
