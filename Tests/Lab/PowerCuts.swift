@@ -5,26 +5,27 @@ import TestBed
 import Testing
 
 extension LabTests {
-  /// The storage node loses its power at a random moment of every operation, thirty times in all. Each time it boots, its
+  /// The storage node loses its power at a random moment of every operation, forty times in all. Each time it boots, its
   /// agent starts, and everything ends as it was asked for: the guest's flushed bytes are there and nothing is left over.
   ///
   /// `PUMICE_SEED` repeats the moments of a run.
-  @Suite(.timeLimit(.minutes(15))) struct PowerCuts {
-    @Test func everyOperationComesToItsEnd() async throws {
+  @Suite(.timeLimit(.minutes(20))) struct PowerCuts {
+    @Test(arguments: [(LabStorage.thinLVMOverLIO, 3), (.thickLVMOverLIO, 1)])
+    func everyOperationComesToItsEnd(on storage: LabStorage, inLives lives: Int) async throws {
       let seed =
         ProcessInfo.processInfo.environment["PUMICE_SEED"].flatMap { UInt64($0) } ?? .random(in: 0...UInt64.max)
       try await Bed.with { bed in
-        let fleet = try await LabFleet(storage: .filesOverTGT, in: bed)
+        let fleet = try await LabFleet(storage: storage, in: bed)
         try await fleet.start()
         var moments = Moments(seed: seed)
         do {
-          for number in 1...3 {
+          for number in 1...lives {
             try await fleet.telling { try await Life(name: "life-\(number)", fleet: fleet).live(moments: &moments) }
           }
         } catch {
           throw TestBedFailure("After \(moments.count) power cuts with PUMICE_SEED=\(seed): \(error)")
         }
-        #expect(moments.count >= 30)
+        #expect(moments.count == 10 * lives)
       }
     }
   }

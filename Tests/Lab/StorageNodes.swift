@@ -6,9 +6,10 @@ import Testing
 extension LabTests {
   /// The main job with a storage node that is another machine.
   @Suite(.timeLimit(.minutes(10))) struct StorageNodes {
-    @Test func aVolumeOfAStorageNodeSurvivesItsPowerCutInARunningGuest() async throws {
+    @Test(arguments: [LabStorage.filesOverTGT, .thinLVMOverLIO, .thickLVMOverLIO])
+    func aVolumeOfAStorageNodeSurvivesItsPowerCutInARunningGuest(_ storage: LabStorage) async throws {
       try await Bed.with { bed in
-        let fleet = try await LabFleet(storage: .filesOverTGT, in: bed)
+        let fleet = try await LabFleet(storage: storage, in: bed)
         try await fleet.start()
         let (api, guest) = (fleet.api, fleet.guest)
         try await fleet.telling {

@@ -1,5 +1,6 @@
 /// How a storage node of the lab stores and exports volumes.
-public struct LabStorage: Sendable {
+public struct LabStorage: Sendable, CustomStringConvertible {
+  public let description: String
   /// Its disks, in mebibytes.
   public let disks: [Int]
   /// What is run on the node after each boot, before its agent starts; harmless when repeated.
@@ -10,8 +11,10 @@ public struct LabStorage: Sendable {
   let leftovers: String
 
   public init(
-    disks: [Int], preparation: String, leftovers: String, drivers: @escaping @Sendable (String) -> String
+    _ description: String, disks: [Int], preparation: String, leftovers: String,
+    drivers: @escaping @Sendable (String) -> String
   ) {
+    self.description = description
     self.disks = disks
     self.preparation = preparation
     self.leftovers = leftovers
@@ -20,7 +23,7 @@ public struct LabStorage: Sendable {
 
   /// Files on ext4, exported by a tgtd that the agent starts.
   public static let filesOverTGT = LabStorage(
-    disks: [8192],
+    "files over tgt", disks: [8192],
     preparation: """
       set -e
       blkid /dev/ubdb >/dev/null || mkfs.ext4 -q /dev/ubdb
@@ -43,5 +46,33 @@ public struct LabStorage: Sendable {
       kind: tgt
       portals: ["\(address):3260"]
     """
+  }
+
+  /// Logical volumes in a thin pool, exported by the kernel.
+  public static let thinLVMOverLIO = lvmOverLIO("thin")
+  /// Logical volumes of whole extents, exported by the kernel.
+  public static let thickLVMOverLIO = lvmOverLIO("thick")
+
+  private static func lvmOverLIO(_ provisioning: String) -> LabStorage {
+    LabStorage(
+      "\(provisioning) LVM over LIO", disks: [16384],
+      preparation: "vgs data >/dev/null 2>&1 || vgcreate data /dev/ubdb",
+      leftovers: """
+        set -e
+        lvs --noheadings --options lv_name --select 'lv_tags=pumice' data
+        ls -d /sys/kernel/config/target/iscsi/iqn* 2>/dev/null || true
+        """
+    ) { address in
+      """
+      backends:
+        - name: lvm
+          kind: lvm
+          volume_group: data
+          provisioning: \(provisioning)
+      exporter:
+        kind: lio
+        portals: ["\(address):3260"]
+      """
+    }
   }
 }
