@@ -7,10 +7,11 @@ public struct Policy: Sendable {
   public var serviceDownTime: Duration = .seconds(60)
   /// How many pools are tried for one volume.
   public var maxPlacementAttempts = 3
-  /// How often a pool that fails with a transient error is asked again before the next one is tried.
-  public var maxProvisionAttempts = 4
-  /// How often a first attach is tried before it is taken back: with the back-off, some 30 seconds.
-  public var maxConnectAttempts = 5
+  /// How often a pool that fails with a transient error is asked before the next one is tried: with the back-off, half a
+  /// minute, in which a node may start anew.
+  public var maxProvisionAttempts = 6
+  /// How often a first attach is tried before it is taken back: with the back-off, half a minute as well.
+  public var maxConnectAttempts = 6
   /// How often an extend that meets transient errors is tried before it is given up.
   public var maxExtendAttempts = 6
   /// How often taking a snapshot, or making a volume from another or from a snapshot, is tried while it meets transient

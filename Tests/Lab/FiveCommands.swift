@@ -12,7 +12,8 @@ extension LabTests {
       #expect(commands.count == 5)
       try await Bed.with { bed in
         // Only its disk is used: nothing on the storage node is prepared.
-        let fleet = try await LabFleet(storage: LabStorage(disks: [4096], preparation: "") { _ in "" }, in: bed)
+        let fleet = try await LabFleet(
+          storage: LabStorage("an empty disk", disks: [4096], preparation: "", leftovers: "") { _ in "" }, in: bed)
         async let storage: Void = fleet.storage.start()
         async let libvirt: Void = fleet.libvirt.start()
         async let coordinator: Void = fleet.coordinator.daemon.start()
