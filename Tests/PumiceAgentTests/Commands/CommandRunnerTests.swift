@@ -32,7 +32,7 @@ struct CommandRunnerTests {
       try await CommandRunner(deadline: .milliseconds(300)).run("sh", ["-c", "sleep \(mark) & sleep \(mark)"])
     }
     #expect(error?.code == .timeout)
-    #expect(ContinuousClock.now - start < .seconds(20))
+    #expect(ContinuousClock.now - start < .seconds(120))
     try await eventually("no sleeper is left") { try sleepers(mark).isEmpty }
   }
 
