@@ -1,3 +1,4 @@
+import Foundation
 import LabBed
 import PumiceModel
 import TestBed
@@ -6,33 +7,96 @@ import Testing
 extension LabTests {
   /// The main job with a storage node that is another machine.
   @Suite(.timeLimit(.minutes(10))) struct StorageNodes {
-    @Test(arguments: [LabStorage.filesOverTGT, .thinLVMOverLIO, .thickLVMOverLIO])
-    func aVolumeOfAStorageNodeSurvivesItsPowerCutInARunningGuest(_ storage: LabStorage) async throws {
+    /// LVM extends a thick volume that is in use only while it has no snapshots.
+    @Test(arguments: [(LabStorage.thinLVMOverLIO, true), (.thickLVMOverLIO, false)])
+    func whateverIsDoneToAVolumeTheBytesOfTheRunningGuestAreWhereTheyBelong(
+      _ storage: LabStorage, extendsWithSnapshots: Bool
+    ) async throws {
       try await Bed.with { bed in
         let fleet = try await LabFleet(storage: storage, in: bed)
         try await fleet.start()
-        let (api, guest) = (fleet.api, fleet.guest)
-        try await fleet.telling {
-          let volume = try await api.createVolume(name: "first", gibibytes: 1)
-          try await api.waitForVolume(volume, status: "available")
-          try await api.attach(volume, to: guest.id)
-          try await api.waitForVolume(volume, status: "in-use")
-          let disk = try await guest.waitForDisk(of: volume, size: .gibibytes(1))
-          let written = try await guest.writeRandom(.mebibytes(16), to: disk)
-
-          try await fleet.crashStorage()
-
-          #expect(try await guest.sha256(of: disk, count: .mebibytes(16)) == written)
-          let later = try await guest.writeRandom(.mebibytes(4), to: disk, at: .mebibytes(512))
-          #expect(try await guest.sha256(of: disk, count: .mebibytes(4), at: .mebibytes(512)) == later)
-          try await api.detach(volume, from: guest.id)
-          try await api.waitForVolume(volume, status: "available")
-          #expect(try await guest.disk(of: volume) == nil)
-          try await api.deleteVolume(volume)
-          try await api.waitUntilGone(volume)
-          #expect(try await fleet.leftovers() == "")
-        }
+        try await fleet.telling { try await wholeLife(extendsWithSnapshots, in: fleet) }
       }
+    }
+
+    private func wholeLife(_ extendsWithSnapshots: Bool, in fleet: LabFleet) async throws {
+      let (api, guest) = (fleet.api, fleet.guest)
+      let volume = try await api.createVolume(name: "first", gibibytes: 1)
+      try await api.waitForVolume(volume, status: "available")
+      var disk = try await attach(volume, gibibytes: 1, fleet)
+      let written = try await guest.writeRandom(.mebibytes(16), to: disk)
+
+      let snapshot = try await whileWriting(to: disk, of: guest) {
+        let snapshot = try await api.takeSnapshot(name: "before", of: volume)
+        try await api.waitForSnapshot(snapshot, status: "available")
+        return snapshot
+      }
+      #expect(try await guest.writeRandom(.mebibytes(16), to: disk) != written)
+      try await detach(volume, fleet)
+      try await api.revert(volume, to: snapshot)
+      try await api.waitForVolume(volume, status: "available", within: .seconds(120))
+      disk = try await attach(volume, gibibytes: 1, fleet)
+      #expect(try await guest.sha256(of: disk, count: .mebibytes(16)) == written)
+
+      let copy = try await api.createVolume(name: "copy", from: snapshot, gibibytes: 2)
+      try await api.waitForVolume(copy, status: "available", within: .seconds(120))
+      let diskOfCopy = try await attach(copy, gibibytes: 2, fleet)
+      #expect(try await guest.sha256(of: diskOfCopy, count: .mebibytes(16)) == written)
+
+      if !extendsWithSnapshots { try await delete(snapshot, api) }
+      try await whileWriting(to: disk, of: guest) {
+        try await api.extend(volume, toGibibytes: 2)
+        try await api.waitForVolume(volume, status: "in-use", gibibytes: 2)
+        _ = try await guest.waitForDisk(of: volume, size: .gibibytes(2))
+      }
+      try await fleet.crashStorage()
+      for disk in [disk, diskOfCopy] {
+        #expect(try await guest.sha256(of: disk, count: .mebibytes(16)) == written)
+      }
+
+      for volume in [volume, copy] { try await detach(volume, fleet) }
+      if extendsWithSnapshots { try await delete(snapshot, api) }
+      for volume in [volume, copy] { try await api.deleteVolume(volume) }
+      for volume in [volume, copy] { try await api.waitUntilGone(volume) }
+      #expect(try await fleet.leftovers() == "")
+    }
+
+    private func delete(_ snapshot: SnapshotID, _ api: API) async throws {
+      try await api.deleteSnapshot(snapshot)
+      try await api.waitUntilGone(snapshot)
+    }
+
+    private func attach(_ volume: VolumeID, gibibytes: Int, _ fleet: LabFleet) async throws -> Guest.Disk {
+      try await fleet.api.attach(volume, to: fleet.guest.id)
+      try await fleet.api.waitForVolume(volume, status: "in-use")
+      return try await fleet.guest.waitForDisk(of: volume, size: .gibibytes(gibibytes))
+    }
+
+    private func detach(_ volume: VolumeID, _ fleet: LabFleet) async throws {
+      try await fleet.api.detach(volume, from: fleet.guest.id)
+      try await fleet.api.waitForVolume(volume, status: "available")
+      #expect(try await fleet.guest.disk(of: volume) == nil)
+    }
+
+    /// Does the work while the guest writes to the second half of a disk of 1 GiB, past its cache. None of the guest's
+    /// writes may fail, and there must have been some.
+    private func whileWriting<Result>(
+      to disk: Guest.Disk, of guest: Guest, _ work: () async throws -> Result
+    ) async throws -> Result {
+      try await guest.run("touch /tmp/go")
+      async let rounds = guest.run(
+        """
+        rounds=0
+        while [ -e /tmp/go ]; do
+          dd if=/dev/zero of=/dev/\(disk.name) bs=64k seek=8192 count=64 oflag=direct conv=notrunc || exit
+          rounds=$((rounds + 1))
+        done 2>/dev/null
+        echo $rounds
+        """, within: .seconds(180))
+      let result = try await work()
+      try await guest.run("rm /tmp/go")
+      #expect(try await Int(rounds.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0 > 0)
+      return result
     }
   }
 }

@@ -18,6 +18,11 @@ extension API {
 
   public func deleteSnapshot(_ id: SnapshotID) async throws { try await delete("/v3/\(project)/snapshots/\(id)") }
 
+  /// Gives a volume that is not attached the content of its newest snapshot.
+  public func revert(_ id: VolumeID, to snapshot: SnapshotID) async throws {
+    try await post("/v3/\(project)/volumes/\(id)/action", ["revert": ["snapshot_id": .string("\(snapshot)")]])
+  }
+
   /// A new volume with the content of a snapshot.
   public func createVolume(name: String, from snapshot: SnapshotID, gibibytes: Int) async throws -> VolumeID {
     let answer = try await post(

@@ -37,8 +37,6 @@ public struct API: Sendable {
     var request = HTTPClientRequest(url: url + path)
     request.method = method
     request.headers.add(name: "Accept", value: "application/json")
-    // The first in which a volume can be extended while it is attached.
-    request.headers.add(name: "OpenStack-API-Version", value: "volume 3.42")
     request.headers.add(name: "X-Project-Id", value: project)
     // From 3.42 on a volume may grow while it is attached.
     request.headers.add(name: "OpenStack-API-Version", value: "volume 3.42")
