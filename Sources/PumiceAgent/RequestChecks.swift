@@ -3,52 +3,38 @@ import PumiceWire
 
 // What a request must be before anything is done about it. Each throws `invalid` with the field's name.
 
-extension VolumeRequest {
-  func check() throws(StorageError) {
-    try checkRevision(revision)
-    try checkName("backend", backend)
-    try checkName("pool", pool)
-    guard size > .zero else { throw .invalid("size", "must be positive; it is \(size.bytes) bytes.") }
-  }
+/// A request about something that lies on a pool.
+protocol PoolRequest {
+  var revision: Revision { get }
+  var backend: String { get }
+  var pool: String { get }
 }
 
-extension VolumeRemoval {
-  func check() throws(StorageError) {
-    try checkRevision(revision)
-    try checkName("backend", backend)
-    try checkName("pool", pool)
-  }
-}
+extension VolumeRemoval: PoolRequest {}
+extension RevertRequest: PoolRequest {}
+extension SnapshotRequest: PoolRequest {}
+extension SnapshotRemoval: PoolRequest {}
 
-extension RevertRequest {
-  func check() throws(StorageError) {
-    try checkRevision(revision)
-    try checkName("backend", backend)
-    try checkName("pool", pool)
-  }
-}
+extension PoolRequest {
+  func check() throws(StorageError) { try checkPlace() }
 
-extension SnapshotRequest {
-  func check() throws(StorageError) {
+  fileprivate func checkPlace() throws(StorageError) {
     try checkRevision(revision)
     try checkName("backend", backend)
     try checkName("pool", pool)
   }
 }
 
-extension SnapshotRemoval {
+extension VolumeRequest: PoolRequest {
   func check() throws(StorageError) {
-    try checkRevision(revision)
-    try checkName("backend", backend)
-    try checkName("pool", pool)
+    try checkPlace()
+    try checkSize(size)
   }
 }
 
-extension ExportRequest {
+extension ExportRequest: PoolRequest {
   func check() throws(StorageError) {
-    try checkRevision(revision)
-    try checkName("backend", backend)
-    try checkName("pool", pool)
+    try checkPlace()
     try checkISCSIName("initiator", initiator)
   }
 }
@@ -60,7 +46,7 @@ extension ExportRemoval {
 extension ConnectionRequest {
   func check() throws(StorageError) {
     try checkRevision(revision)
-    guard size > .zero else { throw .invalid("size", "must be positive; it is \(size.bytes) bytes.") }
+    try checkSize(size)
     guard !target.portals.isEmpty else { throw .invalid("target.portals", "must not be empty.") }
     try checkISCSIName("target.initiator", target.initiator)
     try checkISCSIName("target.iqn", target.iqn)
@@ -80,6 +66,10 @@ extension FreezeRequest {
 
 private func checkRevision(_ revision: Revision) throws(StorageError) {
   guard revision > 0 else { throw .invalid("revision", "must be positive; it is \(revision).") }
+}
+
+private func checkSize(_ size: ByteCount) throws(StorageError) {
+  guard size > .zero else { throw .invalid("size", "must be positive; it is \(size.bytes) bytes.") }
 }
 
 private func checkName(_ field: String, _ name: String) throws(StorageError) {

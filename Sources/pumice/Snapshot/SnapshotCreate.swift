@@ -4,8 +4,9 @@ struct SnapshotCreate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "create", abstract: "Take a snapshot of a volume, attached or not.",
     discussion: """
-      It lies on the volume's pool and counts for the quota with the volume's size. What a running guest has not written \
-      out yet is not in it: freeze or sync its file system first.
+      It lies on the volume's pool and counts for the quota with the volume's size. The file systems of a running guest are \
+      held still while it is taken, if the guest runs the QEMU guest agent; else what the guest has not written out yet is \
+      not in it. `pumice snapshot show` says which it was: consistency `quiesced` or `crash`.
 
       EXAMPLES
         pumice snapshot create db --name before-upgrade --wait
