@@ -21,9 +21,15 @@ final class KeyedLock<Key: Hashable & Sendable>: Sendable {
 
   /// Runs `body` while nobody else does so for this key. Throws `unavailable` when cancelled before its turn; once begun,
   /// `body` runs to its end. Not reentrant.
+  ///
+  /// - Parameter length: Throws `busy` where that many wait already.
   func withLock<Value: Sendable>(
-    _ key: Key, _ body: () async throws(StorageError) -> Value
+    _ key: Key, queue length: Int = .max, _ body: () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
+    guard waiters(for: key) < length else {
+      throw StorageError(
+        .busy, "\(length) calls about the same volume wait for their turn; this one has to wait as well.")
+    }
     guard await acquire(key) else {
       throw StorageError(
         .unavailable, "The call was cancelled while an earlier one about the same resource was at work.")

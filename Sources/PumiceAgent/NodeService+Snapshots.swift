@@ -7,10 +7,10 @@ extension NodeService {
     try request.check()
     try admit(request.incarnation)
     let backend = try backend(named: request.backend)
-    return try await locks.withLock(.volume(request.volume)) { () async throws(StorageError) in
+    return try await locks.withLock(.volume(request.volume), queue: Self.queueForLong) {
+      () async throws(StorageError) in
       try gate.admit(.snapshot(id, backend: backend.name, pool: request.pool), request.revision, recorded: nil)
-      let isInUse = exports.all.contains { $0.export.volume == request.volume && $0.export.backend == backend.name }
-      switch try await backend.ensureSnapshot(id, request, inUse: isInUse) {
+      switch try await backend.ensureSnapshot(id, request, inUse: isInUse(request.volume, on: backend)) {
       case .underway(let progress): return progress
       case .done: return .complete
       }

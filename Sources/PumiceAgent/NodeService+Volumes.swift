@@ -16,8 +16,9 @@ extension NodeService {
         throw StorageError(
           .notFound, "Volume \(id) should be on pool \(request.pool) of backend \(backend.name), and is not there.")
       }
+      let sourceInUse = if case .volume(let source)? = request.source { isInUse(source, on: backend) } else { false }
       let stored: StoredVolume
-      switch try await backend.ensure(id, request) {
+      switch try await backend.ensure(id, request, sourceInUse: sourceInUse) {
       case .underway(let progress): return progress
       case .done(let volume): stored = volume
       }
@@ -55,9 +56,15 @@ extension NodeService {
     of id: VolumeID, and source: VolumeID?, _ body: () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
     guard let source else { return try await locks.withLock(.volume(id), body) }
-    return try await locks.withLock(.volume(min(id, source))) { () async throws(StorageError) in
-      try await locks.withLock(.volume(max(id, source)), body)
+    return try await locks.withLock(.volume(min(id, source)), queue: Self.queueForLong) {
+      () async throws(StorageError) in
+      try await locks.withLock(.volume(max(id, source)), queue: Self.queueForLong, body)
     }
+  }
+
+  /// Whether somebody may be writing to the volume.
+  func isInUse(_ volume: VolumeID, on backend: any VolumeBackend) -> Bool {
+    exports.all.contains { $0.export.volume == volume && $0.export.backend == backend.name }
   }
 
   private func requireUnused(

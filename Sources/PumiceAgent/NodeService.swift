@@ -24,6 +24,10 @@ public final class NodeService: NodeAPI {
     var inventoryDigest: UInt64 = 0
   }
 
+  /// How many calls that may copy bytes wait for one volume, each for a few seconds of work: what they take together is well
+  /// within a caller's deadline.
+  static let queueForLong = 3
+
   public let identity: NodeIdentity
   let drivers: NodeDrivers
   let exports: any RecordStore<ExportRecord>

@@ -65,7 +65,7 @@ extension Tables {
   ) throws(StorageError) {
     guard var attachment = unchanged(asked) else { return }
     let nodesInNeed = [attachment.node, volumes[attachment.volume]?.pool?.node].compactMap(\.self)
-    if nodesInNeed.contains(where: { isAwaited($0, policy: policy, at: now) }) {
+    if isOnlyToWait(after: error, on: nodesInNeed, policy: policy, at: now) {
       attachment.retry.postponed(error, at: now)
       return put(attachment)
     }

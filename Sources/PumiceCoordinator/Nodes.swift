@@ -72,6 +72,14 @@ extension Tables {
     return now - policy.startedAt < policy.serviceDownTime
   }
 
+  /// Whether work that failed on one of these nodes has only to wait: for a node that has not been heard of since the
+  /// coordinator started, or for its turn on one that is busy.
+  func isOnlyToWait(
+    after error: StorageError, on names: [NodeName?], policy: Policy, at now: Timestamp
+  ) -> Bool {
+    error.code == .busy || names.contains { $0.map { isAwaited($0, policy: policy, at: now) } ?? false }
+  }
+
   public func availabilityZones() -> Set<String> {
     Set(nodes.values.map { $0.availabilityZone })
   }

@@ -80,7 +80,7 @@ extension Tables {
     _ asked: Volume, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) {
     guard var volume = unchanged(asked), let pool = volume.pool else { return }
-    if isAwaited(pool.node, policy: policy, at: now) {
+    if isOnlyToWait(after: error, on: [pool.node], policy: policy, at: now) {
       volume.retry.postponed(error, at: now)
       return put(volume)
     }
@@ -107,7 +107,7 @@ extension Tables {
     _ asked: Volume, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) {
     guard var volume = unchanged(asked) else { return }
-    if let pool = volume.pool, isAwaited(pool.node, policy: policy, at: now) {
+    if isOnlyToWait(after: error, on: [volume.pool?.node], policy: policy, at: now) {
       volume.retry.postponed(error, at: now)
       return put(volume)
     }
@@ -158,6 +158,10 @@ extension Tables {
   ) throws(StorageError) {
     guard var volume = unchanged(asked) else { return }
     let isLost = volume.pool.map { nodes[$0.node]?.isLost == true } ?? false
+    if !isLost, isOnlyToWait(after: error, on: [volume.pool?.node], policy: policy, at: now) {
+      volume.retry.postponed(error, at: now)
+      return put(volume)
+    }
     volume.retry.failed(error, at: now)
     if !error.isTransient || volume.retry.attempts >= policy.maxRevertAttempts || isLost {
       let outcome =

@@ -31,7 +31,7 @@ extension Tables {
     _ asked: Snapshot, _ error: StorageError, policy: Policy, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) {
     guard var snapshot = unchanged(asked) else { return }
-    if isAwaited(snapshot.pool.node, policy: policy, at: now) {
+    if isOnlyToWait(after: error, on: [snapshot.pool.node], policy: policy, at: now) {
       snapshot.retry.postponed(error, at: now)
       return put(snapshot)
     }

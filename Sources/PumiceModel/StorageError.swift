@@ -26,6 +26,8 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
     case missingPart
     /// The device that answered is not the volume that was asked for.
     case wrongDevice
+    /// The node does as much of this kind as it can: it has not begun, and a repeat comes to its turn.
+    case busy
     /// A foreign tool or service is away, busy or slow; a repeat may help.
     case unavailable
     /// It was not done in its time; whether it will be is not known.
@@ -56,7 +58,7 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
   /// Whether the same call may succeed later without anybody changing the request.
   public var isTransient: Bool {
     switch code {
-    case .unavailable, .timeout, .failed, .inUse, .conflict: true
+    case .busy, .unavailable, .timeout, .failed, .inUse, .conflict: true
     case .invalid, .unauthenticated, .forbidden, .notFound, .stale, .overQuota, .noSpace, .unsupported, .missingPart,
       .wrongDevice:
       false

@@ -35,6 +35,7 @@ extension StorageError.Code {
     case .stale: 412
     case .overQuota: 413
     case .unsupported, .missingPart: 501
+    case .busy: 429
     case .unavailable: 503
     case .timeout: 504
     case .noSpace: 507
@@ -52,7 +53,8 @@ extension StorageError.Code {
       case 409: .conflict
       case 412: .stale
       case 408, 504: .timeout
-      case 429, 502, 503: .unavailable
+      case 429: .busy
+      case 502, 503: .unavailable
       case 501: .unsupported
       case 507: .noSpace
       case 400..<500: .invalid

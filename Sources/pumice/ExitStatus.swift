@@ -21,7 +21,7 @@ enum ExitStatus: Int32, CaseIterable {
     case .conflict, .inUse, .stale: self = .conflict
     case .overQuota: self = .overQuota
     case .noSpace: self = .noSpace
-    case .unavailable: self = .unavailable
+    case .busy, .unavailable: self = .unavailable
     case .timeout: self = .timeout
     case .failed, .unsupported, .missingPart, .wrongDevice: self = .failed
     }

@@ -20,7 +20,8 @@ struct ExitStatusTests {
 
   @Test(arguments: [
     (StorageError.Code.invalid, ExitStatus.usage), (.notFound, .notFound), (.conflict, .conflict), (.inUse, .conflict),
-    (.overQuota, .overQuota), (.unavailable, .unavailable), (.timeout, .timeout), (.unauthenticated, .denied),
+    (.overQuota, .overQuota), (.unavailable, .unavailable), (.busy, .unavailable), (.timeout, .timeout),
+    (.unauthenticated, .denied),
     (.forbidden, .denied), (.noSpace, .noSpace), (.wrongDevice, .failed),
   ])
   func eachCodeHasItsNumber(_ code: StorageError.Code, _ status: ExitStatus) {

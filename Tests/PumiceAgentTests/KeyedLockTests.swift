@@ -51,6 +51,22 @@ import Testing
     #expect(order.withLock { $0 } == Array(1...20))
   }
 
+  @Test func whereTooManyWaitTheNextIsToldAtOnce() async throws {
+    let lock = KeyedLock<Int>()
+    try await withThrowingTaskGroup { group in
+      try await lock.withLock(1) { () async throws(StorageError) in
+        for number in 1...2 {
+          group.addTask { try await lock.withLock(1, queue: 2) {} }
+          while lock.waiters(for: 1) < number { await Task.yield() }
+        }
+        let told = await #expect(throws: StorageError.self) { try await lock.withLock(1, queue: 2) {} }
+        #expect(told?.code == .busy && told?.isTransient == true)
+      }
+      try await group.waitForAll()
+    }
+    #expect(lock.heldKeys == 0)
+  }
+
   @Test func aCancelledWaiterGoesAwayAndTheOthersGoOn() async throws {
     let lock = KeyedLock<Int>()
     let outcomes = Shared<[String]>([])

@@ -154,6 +154,20 @@ import Testing
     try fixture.tables.deleteSnapshot(snapshot.id, of: nil, at: .start)
   }
 
+  @Test func aCopyWaitsForItsTurnOnABusyNodeForAsLongAsItTakes() throws {
+    var fixture = try TablesFixture()
+    let volume = try fixture.volume()
+    let copy = try fixture.copy(.volume(volume.id))
+    for _ in 1...100 {
+      let current = try #require(fixture.tables.volumes[copy.id])
+      try fixture.tables.noteProvisionFailure(
+        current, StorageError(.busy, "Others first."), policy: fixture.policy, at: .start, in: fixture.surroundings)
+    }
+    let waiting = try #require(fixture.tables.volumes[copy.id])
+    #expect(waiting.state == .creating && waiting.retry.attempts == 0)
+    #expect(waiting.retry.lastError == "Others first.")
+  }
+
   @Test func aCopyThatFailedHoldsItsSourceNoMore() throws {
     var fixture = try TablesFixture()
     let volume = try fixture.volume()

@@ -18,7 +18,7 @@ import Testing
 
   @Test func whatThePeerDidWrongIsItsFaultAndWhatWeDidIsOurs() {
     let theirs: Set<StorageError.Code> = [
-      .invalid, .unauthenticated, .forbidden, .notFound, .conflict, .inUse, .wrongDevice, .stale, .overQuota,
+      .invalid, .unauthenticated, .forbidden, .notFound, .conflict, .inUse, .wrongDevice, .stale, .overQuota, .busy,
     ]
     for code in StorageError.Code.allCases { #expect((code.httpStatus < 500) == theirs.contains(code), "\(code)") }
   }

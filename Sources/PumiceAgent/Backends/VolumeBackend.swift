@@ -34,7 +34,12 @@ public protocol VolumeBackend: Sendable {
   ///
   /// Remembers `revision` and `description` beside the bytes. Throws `noSpace`, `notFound` for an unknown pool or source,
   /// `invalid` for a new volume that is smaller than its source.
-  func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume>
+  ///
+  /// - Parameter sourceInUse: Whether somebody may be writing to the volume that is copied: then its content is of one
+  ///   instant, or the copy is refused with `unsupported`. It may change from one call to the next.
+  func ensure(
+    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+  ) async throws(StorageError) -> Work<StoredVolume>
 
   /// When it is complete, neither the volume nor its bytes nor anything half-made of it is there. Already when it answers
   /// less, there is no such volume any more, only bytes to wipe. Throws `inUse` while it has snapshots.
@@ -61,6 +66,13 @@ public protocol VolumeBackend: Sendable {
   /// nothing, whenever it is cut off. When the volume has been reverted under this revision already, nothing is changed.
   /// Nobody has the volume open. Throws `notFound` without volume or snapshot.
   func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume>
+}
+
+extension VolumeBackend {
+  /// Of a request without a source, or with one that nobody uses.
+  public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume> {
+    try await ensure(id, request, sourceInUse: false)
+  }
 }
 
 /// A backend whose volumes have to be made ready before their path can be opened.

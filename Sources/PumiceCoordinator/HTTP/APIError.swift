@@ -26,7 +26,7 @@ extension APIError {
       case .forbidden: (.forbidden, "forbidden")
       case .notFound: (.notFound, "itemNotFound")
       case .overQuota: (.contentTooLarge, "overLimit")
-      case .missingPart, .unavailable, .timeout: (.serviceUnavailable, "serviceUnavailable")
+      case .missingPart, .busy, .unavailable, .timeout: (.serviceUnavailable, "serviceUnavailable")
       case .failed: (.internalServerError, "computeFault")
       }
     var message = error.message

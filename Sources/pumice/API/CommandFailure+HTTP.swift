@@ -22,7 +22,7 @@ extension CommandFailure {
       switch code {
       case .unauthenticated: "Set PUMICE_TOKEN to a token of this coordinator."
       case .forbidden: "This token's role is not enough for it."
-      case .unavailable: "Try again in a moment."
+      case .busy, .unavailable: "Try again in a moment."
       default: nil
       }
     self.init(StorageError(code, message), advice: advice)

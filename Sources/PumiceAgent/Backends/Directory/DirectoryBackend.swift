@@ -13,6 +13,8 @@ public struct DirectoryBackend: VolumeBackend {
   private let logger: Logger
   private let slice: CopySlice
   private let fault: VolumeFolder.Fault?
+  /// A few seconds of work for each, four at a time: all have had theirs before a caller gives up.
+  private let copies = Turnstile(limit: 16)
 
   /// Checks the folder and erases what crashes have left in it.
   ///
@@ -72,11 +74,13 @@ public struct DirectoryBackend: VolumeBackend {
     try await inFolder { folder throws(StorageError) in try folder.volume(id) }.map(stored)
   }
 
-  public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume> {
+  public func ensure(
+    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+  ) async throws(StorageError) -> Work<StoredVolume> {
     try require(pool: request.pool)
     let (isThick, now, slice) = (isThick, Self.now, slice)
     return try await inFolder(takesLong: request.source != nil) { folder throws(StorageError) in
-      try folder.ensure(id, request, thick: isThick, now: now, slice)
+      try folder.ensure(id, request, sourceInUse: sourceInUse, thick: isThick, now: now, slice)
     }.map(stored)
   }
 
@@ -123,7 +127,8 @@ public struct DirectoryBackend: VolumeBackend {
     let work: @Sendable () throws(StorageError) -> Value = { () throws(StorageError) in
       try body(try VolumeFolder(path: path, fault: fault))
     }
-    return takesLong ? try await BlockingCalls.runLong(work) : try await BlockingCalls.run(work)
+    guard takesLong else { return try await BlockingCalls.run(work) }
+    return try await copies.pass { () async throws(StorageError) in try await BlockingCalls.runLong(work) }
   }
 
   private func require(pool: String) throws(StorageError) {

@@ -40,7 +40,7 @@ extension VolumeFolder {
 
   /// Makes the volume, or makes it larger, and writes down what the request says about it.
   func ensure(
-    _ id: VolumeID, _ request: VolumeRequest, thick: Bool, now: Timestamp, _ slice: CopySlice
+    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool, thick: Bool, now: Timestamp, _ slice: CopySlice
   ) throws(StorageError) -> Work<Entry> {
     guard request.size > .zero else {
       throw .invalid("size", "of volume \(id) must be positive; it is \(request.size).")
@@ -52,8 +52,8 @@ extension VolumeFolder {
     do throws(StorageError) {
       if let source = request.source {
         let progress = try copy(
-          try self.source(source, for: id, request.size), to: names, size: request.size, thick: thick, inUse: false,
-          slice)
+          try self.source(source, for: id, request.size), to: names, size: request.size, thick: thick,
+          inUse: sourceInUse, slice)
         guard progress.isComplete else { return .underway(progress) }
       } else {
         try discard(names)

@@ -64,7 +64,9 @@ public struct InMemoryBackend: VolumeBackend {
     return disk.entry(id).flatMap { $0.isWhole ? stored(id, $0) : nil }
   }
 
-  public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume> {
+  public func ensure(
+    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+  ) async throws(StorageError) -> Work<StoredVolume> {
     try await reach("ensure")
     try require(pool: request.pool)
     guard request.size > .zero else {

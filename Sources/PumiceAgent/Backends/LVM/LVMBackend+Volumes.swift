@@ -2,7 +2,9 @@ public import PumiceModel
 public import PumiceWire
 
 extension LVMBackend {
-  public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume> {
+  public func ensure(
+    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+  ) async throws(StorageError) -> Work<StoredVolume> {
     try require(pool: request.pool)
     guard request.size > .zero else {
       throw .invalid("size", "of volume \(id) must be positive; it is \(request.size).")

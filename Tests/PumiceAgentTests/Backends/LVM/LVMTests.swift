@@ -96,11 +96,14 @@ struct LVMTests {
 
   @Test func theGroupIsReadOnceAndByWhoeverAsksFirst() async throws {
     try await with { lvm, program, _, _ in
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for _ in 0..<50 { group.addTask { _ = try await lvm.group(.known) } }
-        try await group.waitForAll()
+      let duration = try await ContinuousClock().measure {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          for _ in 0..<50 { group.addTask { _ = try await lvm.group(.known) } }
+          try await group.waitForAll()
+        }
       }
-      #expect(program.verbs == ["fullreport"])
+      // What was read is known for half a minute.
+      #expect(program.verbs.count <= 1 + Int(duration / .seconds(30)))
     }
   }
 
