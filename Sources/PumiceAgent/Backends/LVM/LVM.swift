@@ -15,6 +15,7 @@ final class LVM: LogicalVolumeManager {
   struct Patience: Sendable {
     var lock = Duration.seconds(20)
     var report = Duration.seconds(60)
+    var fingerprint = Duration.seconds(10)
     /// A change is killed only when it is hopeless: what it leaves may be suspended devices.
     var change = Duration.seconds(900)
   }
@@ -31,6 +32,8 @@ final class LVM: LogicalVolumeManager {
     var isChanging = false
     /// A command was killed, or died: it may have left devices suspended.
     var mayHaveSuspended = false
+    /// Reads of a fingerprint that have not come back: a disk may hang.
+    var readsUnderWay = 0
   }
 
   let name: String
@@ -142,11 +145,15 @@ final class LVM: LogicalVolumeManager {
   }
 
   private func currentFingerprint() async -> MetadataFingerprint? {
-    let (devices, group) = state.withLock { ($0.devices, $0.group) }
+    let (devices, group, reads) = state.withLock { ($0.devices, $0.group, $0.readsUnderWay) }
+    guard reads < 4 else { return nil }
     let holders = group.map { group in group.physicalVolumes.filter(\.holdsMetadata).map(\.name) }
     guard let device = devices?.first(where: { holders?.contains($0) ?? true }) else { return nil }
-    return try? await BlockingCalls.run { () throws(StorageError) in
-      try MetadataFingerprint(ofPhysicalVolume: device)
+    let attempt = "Reading the metadata header of \(device)"
+    return try? await BlockingCalls.run(within: patience.fingerprint, attempt) { [self] () throws(StorageError) in
+      state.withLock { $0.readsUnderWay += 1 }
+      defer { state.withLock { $0.readsUnderWay -= 1 } }
+      return try MetadataFingerprint(ofPhysicalVolume: device)
     }
   }
 

@@ -23,6 +23,11 @@ extension LVMBackend {
     _ volume: LogicalVolume, _ holder: ActivationHolds.Holder, in group: VolumeGroup
   ) async throws(StorageError) {
     guard holds.release(volume.name, holder) else { return }
+    try await makeInactive(volume, in: group)
+  }
+
+  /// Throws `inUse` while somebody has it open.
+  func makeInactive(_ volume: LogicalVolume, in group: VolumeGroup) async throws(StorageError) {
     // The device says more than what is known of the group: activation does not change metadata.
     let size = volume.kind == .thickSnapshot ? volume.originSize ?? volume.size : volume.size
     let isReady = await devices.isReady(group.path(of: volume.name), size: size)

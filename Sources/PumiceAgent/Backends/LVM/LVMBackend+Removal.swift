@@ -77,18 +77,23 @@ extension LVMBackend {
   func condemn(_ volume: LogicalVolume, _ name: LVMName) async throws(StorageError) {
     bytes.forget(volume.name)
     guard needsWiping(volume) else { return try await lvm.run(.remove(name: volume.name)) }
-    // What a thick snapshot has kept lies in extents that would go with it (CVE-2013-4183).
-    if volume.kind == .thickSnapshot { try await lvm.run(.split(snapshot: volume.name)) }
-    try await lvm.run(.deactivate(name: volume.name))
+    if volume.kind == .thickSnapshot {
+      // What a thick snapshot has kept lies in extents that would go with it (CVE-2013-4183). LVM splits none that is open.
+      try await lvm.run(.split(snapshot: volume.name))
+    } else {
+      try await makeInactive(volume, in: try await lvm.group(.known))
+    }
     let catalog = try await catalog()
     guard let plain = catalog.entry(name) else { return }
     let bytesName = catalog.condemnedName(for: name).description
     bytes.forget(bytesName)
-    var tags = LVMTags()
-    tags.created = plain.ourTags?.created
-    let (add, delete) = tags.changes(from: plain.tags)
+    if var tags = plain.ourTags, tags.position > .zero {
+      // How far a copy had come. Left there, it would say that so much has been wiped.
+      tags.position = .zero
+      let (add, delete) = tags.changes(from: plain.tags)
+      try await lvm.run(.retag(name: plain.name, add: add, delete: delete))
+    }
     try await lvm.run(.rename(plain.name, to: bytesName))
-    if !add.isEmpty || !delete.isEmpty { try await lvm.run(.retag(name: bytesName, add: add, delete: delete)) }
   }
 
   /// Wipes a slice of these bytes, and frees them when all are done.

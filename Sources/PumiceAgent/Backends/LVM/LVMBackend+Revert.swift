@@ -63,8 +63,7 @@ extension LVMBackend {
       .createThinSnapshot(name: new, origin: snapshot.name, isReadOnly: false, tags: tags.texts))
     if volume.size > snapshot.size { try await lvm.run(.extend(name: new, to: volume.size)) }
 
-    let isReady = await devices.isReady(catalog.group.path(of: volume.name), size: volume.size)
-    if volume.isActive || isReady { try await lvm.run(.deactivate(name: volume.name)) }
+    try await makeInactive(volume, in: catalog.group)
     let old = try await self.catalog().condemnedName(for: .volume(id))
     try await lvm.run(.rename(volume.name, to: old.description), .rename(new, to: volume.name))
     _ = try await wipe { $0 == old }
@@ -173,7 +172,7 @@ extension LVMBackend {
     kept.size = reversion.size
     let name = LVMName.snapshot(reversion.snapshot)
     let snapshot = LVMCommand.createThickSnapshot(
-      name: name.description, origin: volume.name, percent: configuration.snapshotReserve, tags: kept.texts)
+      name: name.description, origin: volume.name, room: roomForSnapshot(of: volume), tags: kept.texts)
     if volume.isMerging {
       // In one go, so that nobody gets the room that the merged one gives back.
       try await lvm.run(.finishMerge(origin: volume.name), snapshot)

@@ -33,12 +33,21 @@ extension LVMBackend {
     } else {
       try await lvm.run(
         .createThickSnapshot(
-          name: name.description, origin: volume.name, percent: configuration.snapshotReserve, tags: tags))
+          name: name.description, origin: volume.name, room: roomForSnapshot(of: volume), tags: tags))
     }
     guard let stored = try await self.catalog().stored(id) else {
       throw StorageError(.failed, "Snapshot \(id) was taken, but it is not in its volume group afterwards.")
     }
     return .done(stored)
+  }
+
+  /// What a snapshot needs that shall keep `snapshot_reserve` percent of its volume: those chunks, a header, and tables with
+  /// 16 bytes for each, of which one is always written ahead (drivers/md/dm-snap-persistent.c).
+  func roomForSnapshot(of volume: LogicalVolume) -> ByteCount {
+    let chunk = LVMCommand.snapshotChunk.bytes
+    func chunks(_ bytes: Int64) -> Int64 { (bytes + chunk - 1) / chunk }
+    let kept = chunks(volume.size.scaled(by: Double(configuration.snapshotReserve) / 100).bytes)
+    return ByteCount((kept + chunks(kept * 16) + 2) * chunk)
   }
 
   private static func tags(for request: SnapshotRequest, size: ByteCount) -> LVMTags {

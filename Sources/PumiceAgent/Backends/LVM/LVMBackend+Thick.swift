@@ -97,13 +97,16 @@ extension LVMBackend {
     var tags = LVMTags()
     tags.volume = volume
     do throws(StorageError) {
+      holds.hold(origin.name, .copy(.making(id)))
+      try await activate(origin, in: catalog.group)
       try await lvm.run(
         .createThickSnapshot(
-          name: LVMName.source(id).description, origin: origin.name, percent: configuration.snapshotReserve,
-          tags: tags.texts))
+          name: LVMName.source(id).description, origin: origin.name, room: roomForSnapshot(of: origin), tags: tags.texts
+        ))
     } catch {
       // Nothing was written to it yet.
       try? await lvm.run(.remove(name: LVMName.making(id).description))
+      try? await endCopy(to: id)
       throw error
     }
     guard let moment = try await self.catalog().entry(.source(id)) else {
@@ -196,7 +199,7 @@ extension LVMBackend {
     let step = size - volume.size
     var catalog = try await catalog()
     let hasSnapshots = !catalog.group.thickSnapshots(of: volume.name).isEmpty
-    if hasSnapshots { try await makeInactive(id, volume) }
+    if hasSnapshots { try await makeExtensible(id, volume, in: catalog.group) }
     if let begun = catalog.entry(name), begun.size != step { try await lvm.run(.remove(name: begun.name)) }
     catalog = try await self.catalog()
     if catalog.entry(name) == nil {
@@ -220,7 +223,9 @@ extension LVMBackend {
   }
 
   /// LVM extends an origin only while it is inactive (lvextend(8)).
-  private func makeInactive(_ id: VolumeID, _ volume: LogicalVolume) async throws(StorageError) {
+  private func makeExtensible(
+    _ id: VolumeID, _ volume: LogicalVolume, in group: VolumeGroup
+  ) async throws(StorageError) {
     func refusal(_ cause: StorageError?) -> StorageError {
       StorageError(
         .unsupported,
@@ -229,7 +234,7 @@ extension LVMBackend {
     }
     if holds.isHeld(volume.name) { throw refusal(nil) }
     do throws(StorageError) {
-      try await lvm.run(.deactivate(name: volume.name))
+      try await makeInactive(volume, in: group)
     } catch  where error.code == .inUse {
       throw refusal(error)
     }

@@ -63,8 +63,16 @@ public struct LVMBackend: ActivatingBackend {
   var isThin: Bool { configuration.provisioning == .thin }
 
   func catalog(_ freshness: Freshness = .known) async throws(StorageError) -> LVMCatalog {
-    LVMCatalog(
-      try await lvm.group(freshness), thinPool: isThin ? configuration.thinPool : nil, pool: name)
+    do throws(StorageError) {
+      return LVMCatalog(
+        try await lvm.group(freshness), thinPool: isThin ? configuration.thinPool : nil, pool: name)
+    } catch  where error.code == .notFound {
+      // Nobody must take that for a volume that is not there.
+      throw StorageError(
+        .unavailable,
+        "Volume group \(configuration.volumeGroup) is not to be found: its disks are gone, or can't be read.",
+        cause: error)
+    }
   }
 
   public func volumes() async throws(StorageError) -> [StoredVolume] { try await catalog().volumes }

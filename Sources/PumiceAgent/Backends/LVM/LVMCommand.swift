@@ -3,15 +3,16 @@ import PumiceModel
 /// One change of a volume group. LVM does each wholly or not at all, also when the power goes (lvm(8)): what a crash leaves
 /// is what stood before or after it. The exception is a thick snapshot, which for a moment is a plain logical volume.
 ///
-/// All logical volumes are made inactive and with the flag that keeps `vgchange -ay` and the boot from activating them:
-/// they are active only where and while somebody uses them, and `activate` looks past the flag.
+/// All logical volumes are made with the flag that keeps `vgchange -ay` and the boot from activating them, and thin ones
+/// inactive: they are active only where and while somebody uses them, and `activate` looks past the flag.
 enum LVMCommand: Sendable, Equatable {
   case createThinPool(name: String, size: ByteCount, metadata: ByteCount, chunk: ByteCount)
   case createThin(name: String, pool: String, size: ByteCount, tags: [String])
   case createThinSnapshot(name: String, origin: String, isReadOnly: Bool, tags: [String])
+  /// Active, since its bytes are to be put in order first of all.
   case createThick(name: String, size: ByteCount, tags: [String])
-  /// With room for so many percent of what its origin can change.
-  case createThickSnapshot(name: String, origin: String, percent: Int, tags: [String])
+  /// With so much room for what its origin overwrites.
+  case createThickSnapshot(name: String, origin: String, room: ByteCount, tags: [String])
   /// A thick one takes these extents ("/dev/sda:5-9"); any where none are given.
   case extend(name: String, to: ByteCount, onto: [String] = [])
   case extendPoolMetadata(name: String, by: ByteCount)
@@ -31,6 +32,8 @@ enum LVMCommand: Sendable, Equatable {
   /// Ends the merge that is under way in an active origin, once the kernel is done: waits for that.
   case finishMerge(origin: String)
 
+  static let snapshotChunk = ByteCount(64 << 10)
+
   /// The program's first argument, and the rest.
   func arguments(group: String) -> [String] {
     func path(_ name: String) -> String { "\(group)/\(name)" }
@@ -49,13 +52,18 @@ enum LVMCommand: Sendable, Equatable {
         + [path(origin)]
     case .createThick(let name, let size, let tags):
       return [
-        "lvcreate", "-y", "-an", "-ky", "--zero", "n", "--wipesignatures", "n", "-L", "\(size.bytes)b", "-n", name,
+        "lvcreate", "-y", "-ay", "-ky", "-K", "--zero", "n", "--wipesignatures", "n", "-L", "\(size.bytes)b", "-n",
+        name,
       ]
         + tagged(tags) + [group]
-    case .createThickSnapshot(let name, let origin, let percent, let tags):
-      // 64 KiB: the kernel keeps a table of the changed chunks in memory, so that small ones cost gigabytes of it.
-      return ["lvcreate", "-y", "-s", "-ky", "-l", "\(percent)%ORIGIN", "--chunksize", "64k", "-n", name] + tagged(tags)
-        + [path(origin)]
+    case .createThickSnapshot(let name, let origin, let room, let tags):
+      // 64 KiB: the kernel keeps a table of the changed chunks in memory, so that small ones cost gigabytes of it. Not in
+      // percent: of those LVM takes as many as it finds room for, and says nothing.
+      return [
+        "lvcreate", "-y", "-s", "-ky", "-L", "\(room.bytes)b", "--chunksize", "\(Self.snapshotChunk.bytes)b", "-n",
+        name,
+      ]
+        + tagged(tags) + [path(origin)]
     case .extend(let name, let size, let extents):
       return ["lvextend", "-y", "-L", "\(size.bytes)b", path(name)] + extents
     case .extendPoolMetadata(let name, let size):

@@ -55,7 +55,9 @@ struct PoolGuard: Sendable {
     case .failed: return "\(subject) has failed; see dmesg, then lvconvert --repair \(group.name)/\(name)."
     case .outOfData:
       return "\(subject) has run out of data space, and writes to it wait or fail. Extend it or delete volumes."
-    case .metadataReadOnly: return "\(subject) is read-only, since its metadata ran full or failed; see lvmthin(7)."
+    case .metadataReadOnly:
+      return
+        "\(subject) is read-only, since its metadata ran full, or could not be written. Extend it with lvextend --poolmetadatasize, or have LVM check it: vgchange -an and -ay \(group.name) while nobody uses it."
     case .needsCheck: return "\(subject) needs a check: deactivate it, and lvconvert --repair \(group.name)/\(name)."
     case .partial: return "\(subject) lies on a physical volume that is missing."
     }

@@ -16,7 +16,9 @@ extension VolumeGroup {
       add(snapshot)
     case .createThick(let name, let size, let tags):
       guard logicalVolumes[name] == nil else { return false }
-      add(LogicalVolume(uuid: "", name: name, kind: .thick, size: roundedUp(size), tags: tags))
+      var volume = LogicalVolume(uuid: "", name: name, kind: .thick, size: roundedUp(size), tags: tags)
+      volume.isActive = true
+      add(volume)
       free = free - roundedUp(size)
     case .extend(let name, let size, _):
       guard let volume = logicalVolumes[name], volume.kind == .thin || volume.kind == .thick else { return false }
@@ -39,21 +41,39 @@ extension VolumeGroup {
       logicalVolumes[name] = nil
       for (key, other) in logicalVolumes where other.origin == name { logicalVolumes[key]?.origin = nil }
       if volume.kind == .thick { free = free + volume.size }
-    case .deactivate(let name), .activate(let name):
-      // Snapshots come and go with their origin, and a pool comes with its volumes.
+    case .activate(let name):
+      // The snapshots of an origin come with it, and tell only then how full they are. A pool comes with its volumes.
       guard let volume = logicalVolumes[name], volume.kind == .thin || volume.kind == .thick, volume.originSize == nil
       else { return false }
-      let isActive = if case .activate = command { true } else { false }
-      if isActive, let pool = volume.pool, logicalVolumes[pool]?.isActive != true { return false }
-      logicalVolumes[name]?.isActive = isActive
-      logicalVolumes[name]?.isOpen = false
-      logicalVolumes[name]?.isSuspended = false
+      if let pool = volume.pool, logicalVolumes[pool]?.isActive != true { return false }
+      setActive(name, true)
+    case .deactivate(let name):
+      guard let volume = logicalVolumes[name], volume.kind == .thin || volume.kind == .thick, !volume.isMerging
+      else { return false }
+      setActive(name, false)
+      for snapshot in thickSnapshots(of: name) { setActive(snapshot.name, false) }
+    case .split(let name):
+      guard let snapshot = logicalVolumes[name], snapshot.kind == .thickSnapshot, !snapshot.isMerging,
+        let origin = snapshot.origin
+      else { return false }
+      var plain = LogicalVolume(
+        uuid: snapshot.uuid, name: name, kind: .thick, size: snapshot.size, tags: snapshot.tags)
+      plain.isActive = snapshot.isActive
+      logicalVolumes[name] = plain
+      if thickSnapshots(of: origin).isEmpty { logicalVolumes[origin]?.originSize = nil }
     case .makeNode:
       return true
-    case .createThinPool, .createThickSnapshot, .extendPoolMetadata, .split, .merge, .finishMerge:
+    case .createThinPool, .createThickSnapshot, .extendPoolMetadata, .merge, .finishMerge:
       return false
     }
     return true
+  }
+
+  private mutating func setActive(_ name: String, _ isActive: Bool) {
+    logicalVolumes[name]?.isActive = isActive
+    logicalVolumes[name]?.isOpen = false
+    logicalVolumes[name]?.isSuspended = false
+    if !isActive { logicalVolumes[name]?.dataPercent = nil }
   }
 
   private mutating func add(_ volume: LogicalVolume) { logicalVolumes[volume.name] = volume }

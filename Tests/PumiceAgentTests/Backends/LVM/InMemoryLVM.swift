@@ -78,11 +78,10 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
   func run(_ commands: LVMCommand...) async throws(StorageError) {
     for command in commands {
       try world.withLock { world throws(StorageError) in
-        if case .createThickSnapshot(let name, let origin, let percent, let tags) = command {
+        if case .createThickSnapshot(let name, _, let room, let tags) = command {
           // LVM makes a plain logical volume of it first, and commits that.
           try Self.step(&world)
-          let size = ByteCount((world.group[origin]?.size.bytes ?? 0) * Int64(percent) / 100 + 1 << 20)
-          try Self.perform(.createThick(name: name, size: size, tags: tags), &world)
+          try Self.perform(.createThick(name: name, size: room, tags: tags), &world)
         }
         try Self.step(&world)
         try Self.perform(command, &world)
@@ -214,7 +213,7 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
       var made = LogicalVolume(
         uuid: "lv-uuid-\(world.uuids)", name: name, kind: predicted.kind, size: predicted.size, tags: predicted.tags,
         origin: predicted.origin, pool: predicted.pool)
-      made.isReadOnly = predicted.isReadOnly
+      (made.isReadOnly, made.isActive) = (predicted.isReadOnly, predicted.isActive)
       world.group.logicalVolumes[name] = made
     default: break
     }

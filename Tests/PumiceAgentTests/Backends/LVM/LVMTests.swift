@@ -154,7 +154,7 @@ struct LVMTests {
         if arguments[0] == "lvconvert" { try? disk.commit() }
         return nil
       }
-      try await lvm.run(.split(snapshot: "s1"))
+      try await lvm.run(.merge(snapshot: "s1"))
       _ = try await lvm.group(.known)
       #expect(program.verbs == ["fullreport", "lvconvert", "fullreport"])
     }
