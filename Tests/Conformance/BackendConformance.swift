@@ -23,6 +23,8 @@ public struct BackendConformance: Sendable {
     public var traces: @Sendable (_ id: String) async throws -> [String]
     /// A size that can't fit; `nil` where there is none.
     public var excessiveSize: ByteCount?
+    /// How many volumes are worked on at once: enough to get into each other's way.
+    public var crowd: Int
     /// Overwrites the whole volume, durably, with what `content` reads as this stamp. The volume is active.
     public var write: @Sendable (_ stamp: Int, StoredVolume) async throws -> Void
     /// Reads the whole volume as it is on the storage. Throws when it is no stamped content. The volume is active.
@@ -31,7 +33,7 @@ public struct BackendConformance: Sendable {
     public init(
       restart: @escaping @Sendable () async throws -> any VolumeBackend,
       plant: @escaping @Sendable (Leaving) async throws -> Void,
-      traces: @escaping @Sendable (_ id: String) async throws -> [String], excessiveSize: ByteCount?,
+      traces: @escaping @Sendable (_ id: String) async throws -> [String], excessiveSize: ByteCount?, crowd: Int = 24,
       write: @escaping @Sendable (_ stamp: Int, StoredVolume) async throws -> Void = StampedContent.write,
       content: @escaping @Sendable (StoredVolume) async throws -> StampedContent = StampedContent.read
     ) {
@@ -39,6 +41,7 @@ public struct BackendConformance: Sendable {
       self.plant = plant
       self.traces = traces
       self.excessiveSize = excessiveSize
+      self.crowd = crowd
       self.write = write
       self.content = content
     }
@@ -225,7 +228,7 @@ public struct BackendConformance: Sendable {
   }
 
   private func worksOnManyVolumesAtOnce() async throws {
-    let ids = (0..<24).map { _ in VolumeID.random() }
+    let ids = (0..<hooks.crowd).map { _ in VolumeID.random() }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for (number, id) in ids.enumerated() {
         group.addTask {

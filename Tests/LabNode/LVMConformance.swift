@@ -33,7 +33,7 @@ enum LVMConformance {
       restart: { try await reopened(configuration) },
       plant: { try await plant($0, group, configuration) },
       traces: { id in try await group.names().filter { $0.contains(id) } },
-      excessiveSize: provisioning == .thin ? ByteCount(1 << 62) : .gibibytes(5))
+      excessiveSize: provisioning == .thin ? ByteCount(1 << 62) : .gibibytes(5), crowd: 9)
     return (BackendConformance(backend, pool: "lvm", hooks: hooks), backend)
   }
 

@@ -3,7 +3,11 @@ import PumiceAgent
 import Testing
 
 struct LVMThickCopiesTests {
-  @Test func keepsThePromisesOfABackend() async throws {
+  @Test func keepsThePromisesOnCopies() async throws {
     try await LVMConformance.check(.thick) { try await $0.checkCopies() }
+  }
+
+  @Test func keepsThePromisesOnReverts() async throws {
+    try await LVMConformance.check(.thick) { try await $0.checkReverts() }
   }
 }

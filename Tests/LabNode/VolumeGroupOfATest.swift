@@ -50,7 +50,13 @@ struct VolumeGroupOfATest: Sendable {
 
   /// Names of all logical volumes but hidden ones and the pool.
   func names() async throws -> [String] {
-    try await sh("lvs --noheadings -o name \(name)").split(whereSeparator: \.isWhitespace).map(String.init)
+    let filter = disks.map { "\"a|^\($0)$|\"" }.joined(separator: ", ")
+    let outcome = try await CommandRunner().run(
+      "lvs",
+      ["--config", "devices { filter=[\(filter), \"r|.*|\"] }", "--noheadings", "-o", "name", name],
+      environment: LVMSettings.environment)
+    #expect(outcome.succeeded, "\(outcome.standardError)")
+    return outcome.standardOutput.split(whereSeparator: \.isWhitespace).map(String.init)
       .filter { $0 != "\(name)-pool" }.sorted()
   }
 
@@ -93,4 +99,13 @@ func reopened(_ configuration: LVMBackendConfiguration) async throws -> LVMBacke
   var watch = FillWatch()
   await backend.keep(&watch, grace: .zero)
   return backend
+}
+
+/// What a call is refused with. The message is worth reading.
+func refusal(
+  sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> Void
+) async -> StorageError? {
+  let error = await #expect(throws: StorageError.self, sourceLocation: sourceLocation) { try await body() }
+  if let error { #expect(error.message.hasSuffix("."), "\(error.message)", sourceLocation: sourceLocation) }
+  return error
 }

@@ -1,9 +1,0 @@
-import Conformance
-import PumiceAgent
-import Testing
-
-struct LVMThickVolumesTests {
-  @Test func keepsThePromisesOfABackend() async throws {
-    try await LVMConformance.check(.thick) { try await $0.checkVolumes() }
-  }
-}

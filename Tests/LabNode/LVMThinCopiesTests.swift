@@ -1,9 +1,0 @@
-import Conformance
-import PumiceAgent
-import Testing
-
-struct LVMThinCopiesTests {
-  @Test func keepsThePromisesOfABackend() async throws {
-    try await LVMConformance.check(.thin) { try await $0.checkCopies() }
-  }
-}
