@@ -53,8 +53,19 @@ extension NodeService {
   func plug(
     _ record: ConnectionRecord, _ hypervisor: any Hypervisor, _ connector: any Connector
   ) async throws(StorageError) -> PluggedDisk {
+    if record.request.target.isLocal {
+      // Inside the volume's lock: what is withdrawn meanwhile can't be plugged any more.
+      return try await locks.withLock(.volume(record.request.volume)) { () async throws(StorageError) in
+        try await plug(record, hypervisor, source: try localSource(of: record))
+      }
+    }
+    return try await plug(record, hypervisor, source: try await connector.connect(record.attachment, record.request))
+  }
+
+  private func plug(
+    _ record: ConnectionRecord, _ hypervisor: any Hypervisor, source: DiskSource
+  ) async throws(StorageError) -> PluggedDisk {
     let request = record.request
-    let source = try await connector.connect(record.attachment, request)
     let disk = try await hypervisor.plug(
       Disk(
         attachment: record.attachment, volume: request.volume, source: source, device: request.device,

@@ -9,6 +9,7 @@ extension NodeService {
     try request.check()
     try admit(request.incarnation)
     let backend = try backend(named: request.backend)
+    if request.isLocal { try requireLocal(request, backend) }
     return try await locks.withLock(.export(id)) { () async throws(StorageError) in
       var record = exports.record(of: id)
       try gate.admit(.export(id), request.revision, recorded: record?.export.revision)
@@ -73,7 +74,7 @@ extension NodeService {
     if let backend = try backend(named: record.export.backend) as? any ActivatingBackend {
       try await backend.activate(record.export.volume, pool: record.export.pool)
     }
-    return try await exporter().ensure(record.export)
+    return record.export.isLocal ? record.export.localTarget : try await exporter().ensure(record.export)
   }
 
   /// Refuses the initiator, and forgets the record once that is certain. Inside the volume's lock.
@@ -92,6 +93,7 @@ extension NodeService {
   }
 
   private func withdraw(_ export: Export) async throws(StorageError) {
+    if export.isLocal { return try await requireUnplugged(export) }
     let exporter = try exporter()
     let remaining = exports.all.map(\.export).filter {
       $0.volume == export.volume && $0.attachment != export.attachment

@@ -1,5 +1,6 @@
 import Logging
 public import PumiceModel
+import PumiceWire
 
 extension NodeService {
   /// How one pass over the records went.
@@ -76,7 +77,7 @@ extension NodeService {
   private func restoreDevices(
     of records: [ConnectionRecord], _ connector: any Connector, _ outcome: inout RestorationOutcome
   ) async {
-    for record in records {
+    for record in records where !record.request.target.isLocal {
       do throws(StorageError) {
         try await locks.withLock(.connection(record.attachment)) { () async throws(StorageError) in
           guard let record = connections.record(of: record.attachment), !record.isLeaving else { return }

@@ -89,7 +89,7 @@ public final class NodeService: NodeAPI {
     report.pools = await pools()
     if let hypervisor = drivers.hypervisor {
       report.hypervisor = hypervisor.kind
-      report.connectors = [drivers.connector?.description].compactMap(\.self)
+      report.connectors = [drivers.connector?.description, drivers.local].compactMap(\.self)
       report.instances = await instances(of: hypervisor)
     }
     report.inventoryDigest = await inventoryDigest()
@@ -123,12 +123,18 @@ public final class NodeService: NodeAPI {
   /// What each pool has now, under the protocol that this node really exports it with.
   public func pools() async -> [PoolReport] {
     var pools: [PoolReport] = []
-    for backend in drivers.backends { pools += await backend.pools() }
-    guard let exporter = drivers.exporter else { return pools }
-    for index in pools.indices {
-      let protocols = pools[index].capabilities["storage_protocol"] ?? []
-      if !protocols.contains(where: { $0.lowercased() == exporter.protocolName.lowercased() }) {
-        pools[index].capabilities["storage_protocol"] = [exporter.protocolName]
+    for backend in drivers.backends {
+      let isLocal = drivers.local != nil && backend is any ActivatingBackend
+      for var pool in await backend.pools() {
+        var protocols = pool.capabilities["storage_protocol"] ?? []
+        if let name = drivers.exporter?.protocolName,
+          !protocols.contains(where: { $0.lowercased() == name.lowercased() })
+        {
+          protocols = [name]
+        }
+        if isLocal { protocols.append(ConnectorDescription.localProtocol) }
+        pool.capabilities["storage_protocol"] = protocols
+        pools.append(pool)
       }
     }
     return pools
@@ -164,9 +170,10 @@ public final class NodeService: NodeAPI {
     let offered = try await drivers.exporter?.exports() ?? []
     let attachments = Set(offered.map(\.attachment))
     return offered
-      + exports.all.map(\.export).filter { !attachments.contains($0.attachment) }.map {
+      + exports.all.filter { !attachments.contains($0.attachment) }.map {
         Inventory.Export(
-          attachment: $0.attachment, volume: $0.volume, initiator: $0.initiator, isOffered: false)
+          attachment: $0.attachment, volume: $0.export.volume, initiator: $0.export.initiator,
+          isOffered: $0.export.isLocal && !$0.isLeaving)
       }
   }
 

@@ -52,9 +52,11 @@ extension Tables {
   }
 
   /// The instance has the disk.
-  public mutating func confirm(_ asked: Attachment, device: String, at now: Timestamp) throws(StorageError) {
+  public mutating func confirm(
+    _ asked: Attachment, device: String, isLocal: Bool, at now: Timestamp
+  ) throws(StorageError) {
     guard var attachment = unchanged(asked) else { return }
-    try attachment.confirm(device: device, at: now)
+    try attachment.confirm(device: device, isLocal: isLocal, at: now)
     put(attachment)
   }
 

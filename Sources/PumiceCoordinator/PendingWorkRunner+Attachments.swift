@@ -12,8 +12,10 @@ extension PendingWorkRunner {
         guard let volume = store.tables.volumes[attachment.volume] else {
           throw StorageError(.notFound, "Volume \(attachment.volume) could not be found.")
         }
-        let disk = try await connect(attachment, to: volume, size: volume.size)
-        try await store.write { try $0.confirm(attachment, device: disk.device, at: surroundings.now()) }
+        let (device, isLocal) = try await connect(attachment, to: volume, size: volume.size)
+        try await store.write {
+          try $0.confirm(attachment, device: device, isLocal: isLocal, at: surroundings.now())
+        }
       case .disconnect:
         if store.tables.nodes[attachment.node]?.isLost != true {
           try await node(attachment.node).removeConnection(
@@ -47,40 +49,53 @@ extension PendingWorkRunner {
   /// Export on the volume's node, then connect on the compute node. The secret only passes through.
   func connect(
     _ attachment: Attachment, to volume: Volume, size: ByteCount
-  ) async throws(StorageError) -> ConnectedDisk {
+  ) async throws(StorageError) -> (device: String, isLocal: Bool) {
     guard let pool = volume.pool else {
       throw StorageError(.conflict, "\(volume.label) is \(volume.state.rawValue), so it can't be connected.")
     }
     let (storage, compute) = (try observation(of: pool.node), try observation(of: attachment.node))
+    let connector = try connector(for: attachment, on: compute, to: pool, of: storage)
     var export = ExportRequest(
       revision: attachment.revision, volume: volume.id, backend: pool.backend, pool: pool.pool,
-      initiator: try initiatorName(for: attachment, on: compute, to: pool, of: storage),
+      initiator: connector.initiatorName(for: attachment.id),
       readOnly: attachment.mode == .readOnly)
     export.incarnation = storage.incarnation
     let target = try await node(pool.node).ensureExport(attachment.id, export)
-    var connection = ConnectionRequest(
+    var request = ConnectionRequest(
       revision: attachment.revision, volume: volume.id, instance: attachment.instance, size: size,
       readOnly: attachment.mode == .readOnly, device: attachment.device, target: target)
-    connection.incarnation = compute.incarnation
-    return try await node(attachment.node).ensureConnection(attachment.id, connection)
+    request.incarnation = compute.incarnation
+    let disk = try await node(attachment.node).ensureConnection(attachment.id, request)
+    return (disk.device, connector.isLocal)
   }
 
-  /// The name under which the compute node will log in: from the connector that takes what the pool speaks.
-  private func initiatorName(
+  /// The connector of the compute node that takes what the pool speaks. On the pool's own node the device itself is preferred
+  /// to a target; the way by which an instance got its disk is kept to.
+  private func connector(
     for attachment: Attachment, on compute: NodeReport, to pool: PoolName, of storage: NodeReport
-  ) throws(StorageError) -> String {
+  ) throws(StorageError) -> ConnectorDescription {
     guard let storage = storage.pools.first(where: { $0.backend == pool.backend && $0.pool == pool.pool }) else {
       throw StorageError(.unavailable, "Pool \(pool) is not among those that node \(pool.node) reports.")
     }
     let protocols = storage.capabilities["storage_protocol"] ?? []
-    let connector = compute.connectors.first { connector in
+    let connectors = compute.connectors.filter { connector in
       protocols.contains { $0.lowercased() == connector.protocolName.lowercased() }
     }
+    // To be read-only is left to targets.
+    let local =
+      pool.node == attachment.node && attachment.mode == .readWrite ? connectors.first(where: \.isLocal) : nil
+    let remote = connectors.first { !$0.isLocal }
+    let connector =
+      switch attachment.isLocal {
+      case nil: attachment.state == .attaching ? local ?? remote : remote
+      case true?: local
+      case false?: remote
+      }
     guard let connector else {
       throw StorageError(
         .unsupported,
         "Node \(attachment.node) has no connector for pool \(pool), which speaks \(protocols.joined(separator: ", ")).")
     }
-    return connector.initiatorName(for: attachment.id)
+    return connector
   }
 }

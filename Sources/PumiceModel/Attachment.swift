@@ -42,6 +42,9 @@ public struct Attachment: Sendable, Equatable, Codable {
   public let mode: Mode
   /// The target name in the guest (`vdb`): asked for, or as it came out.
   public private(set) var device: String?
+  /// Whether the instance has the volume as a device of its own node, with no target in between. It stays so for as long as
+  /// the disk is there.
+  public private(set) var isLocal: Bool?
   public private(set) var state: State
   public private(set) var revision: Revision
   /// Whether something was found missing on a node, so that export and connection are ensured once more.
@@ -86,9 +89,10 @@ public struct Attachment: Sendable, Equatable, Codable {
   public var holdsVolume: Bool { state != .detached }
 
   /// The instance has the disk under this target name.
-  public mutating func confirm(device: String?, at now: Timestamp) throws(StorageError) {
+  public mutating func confirm(device: String?, isLocal: Bool = false, at now: Timestamp) throws(StorageError) {
     try require(state == .attaching || state == .attached, "confirmed")
     self.device = device ?? self.device
+    self.isLocal = isLocal
     attachedAt = attachedAt ?? now
     needsRepair = false
     state = .attached

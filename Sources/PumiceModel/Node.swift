@@ -87,6 +87,20 @@ public struct ConnectorDescription: Sendable, Equatable, Codable {
     self.namesInitiatorPerAttachment = namesInitiatorPerAttachment
   }
 
+  /// Instances of a node use its own devices, with no target in between.
+  public static func local(on node: NodeName) -> Self {
+    Self(kind: "local", protocolName: localProtocol, initiator: "local:\(node)", namesInitiatorPerAttachment: false)
+  }
+
+  /// The protocol of pools whose volumes are devices of their node, and of nodes whose instances can use such.
+  public static let localProtocol = "local"
+
+  /// Whether this is the name of a node's own instances, and not one of iSCSI, which begins with its kind (RFC 7143).
+  public static func isLocal(_ initiatorName: String) -> Bool { initiatorName.hasPrefix("\(localProtocol):") }
+
+  /// Whether it reaches the volumes of its own node only.
+  public var isLocal: Bool { protocolName == Self.localProtocol }
+
   /// The one initiator that the export of this attachment admits.
   public func initiatorName(for attachment: AttachmentID) -> String {
     namesInitiatorPerAttachment ? "\(initiator):\(attachment)" : initiator

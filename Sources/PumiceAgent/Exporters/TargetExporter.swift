@@ -51,6 +51,9 @@ public struct Export: Sendable, Equatable, Codable {
   public let chapUser: String
   public let chapSecret: String
 
+  /// Whether no target offers it: an instance of this node uses the device at `path`.
+  var isLocal: Bool { ConnectorDescription.isLocal(initiator) }
+
   public init(
     attachment: AttachmentID, volume: VolumeID, revision: Revision, backend: String, pool: String, path: String,
     initiator: String, readOnly: Bool, chapUser: String, chapSecret: String

@@ -33,6 +33,33 @@ import Testing
     }
   }
 
+  @Test(arguments: [true, false], [true, false])
+  func onItsOwnNodeAVolumeIsUsedWithoutATargetAndTheWayItCameItStays(isSameNode: Bool, isDevice: Bool) async throws {
+    let storage = FakeNode("n1", instances: isSameNode ? [Self.vm] : [])
+    let compute = FakeNode("c1", poolSize: .zero, instances: isSameNode ? [] : [Self.vm])
+    for node in [storage, compute] { node.setLocal(isDevice) }
+    try await withCoordinator(nodes: [storage, compute]) { (coordinator) async throws in
+      let volume = try await coordinator.volume()
+      _ = try await coordinator.send(
+        .post, "/compute/v2.1/servers/\(Self.vm.id)/os-volume_attachments",
+        #"{"volumeAttachment": {"volumeId": "\#(volume)"}}"#)
+      try await coordinator.until("it is attached") { $0.holders(of: volume).first?.state == .attached }
+      let attachment = try #require(coordinator.tables.holders(of: volume).first)
+      let isLocal = isSameNode && isDevice
+      let way = isLocal ? "local:n1" : isSameNode ? "iqn.2026-11.test:n1" : "iqn.2026-11.test:c1"
+      #expect(attachment.isLocal == isLocal)
+      #expect(storage.initiator(of: attachment.id) == way)
+
+      // Whatever the nodes offer later.
+      for node in [storage, compute] { node.setLocal(!isDevice) }
+      try await coordinator.report()
+      _ = try await coordinator.send(
+        .post, "/v3/demo/volumes/\(volume)/action", #"{"os-extend": {"new_size": 2}}"#, version: "3.42")
+      try await coordinator.until("it is extended") { $0.volumes[volume]?.size == .gibibytes(2) }
+      #expect(storage.initiator(of: attachment.id) == way)
+    }
+  }
+
   @Test func aVolumeIsAttachedShownEverywhereAndDetached() async throws {
     try await withServers { (coordinator) async throws in
       let volume = try await coordinator.volume()

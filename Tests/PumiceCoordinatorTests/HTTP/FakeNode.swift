@@ -9,6 +9,8 @@ final class FakeNode: NodeAPI {
     var volumes: [VolumeID: ByteCount] = [:]
     var snapshots: [SnapshotID: VolumeID] = [:]
     var exports: [AttachmentID: VolumeID] = [:]
+    var initiators: [AttachmentID: String] = [:]
+    var isLocal = false
     var connections: [AttachmentID: (volume: VolumeID, instance: InstanceID, device: String)] = [:]
     var volumeFailure: StorageError?
     var revertFailure: StorageError?
@@ -35,6 +37,12 @@ final class FakeNode: NodeAPI {
     self.poolSize = poolSize
     state = Mutex(State(instances: instances))
   }
+
+  /// From now on the volumes are devices that the node's own instances can use, or not.
+  func setLocal(_ isLocal: Bool) { state.withLock { $0.isLocal = isLocal } }
+
+  /// For whom the volume of this attachment was exported last.
+  func initiator(of attachment: AttachmentID) -> String? { state.withLock { $0.initiators[attachment] } }
 
   /// From now on making a volume fails so.
   func failVolumes(with error: StorageError?) { state.withLock { $0.volumeFailure = error } }
@@ -87,11 +95,11 @@ final class FakeNode: NodeAPI {
           ConnectorDescription(
             kind: "memory", protocolName: "memory", initiator: "iqn.2026-11.test:\(name)",
             namesInitiatorPerAttachment: false)
-        ], hypervisor: "memory",
+        ] + (state.isLocal ? [.local(on: name)] : []), hypervisor: "memory",
         pools: [
           PoolReport(
             backend: "ssd", pool: "ssd", total: poolSize, free: poolSize, isThin: false,
-            capabilities: ["storage_protocol": ["memory"], "media": ["ssd"]])
+            capabilities: ["storage_protocol": state.isLocal ? ["memory", "local"] : ["memory"], "media": ["ssd"]])
         ], instances: state.instances, inventoryDigest: inventory.digest)
     }
   }
@@ -196,7 +204,10 @@ final class FakeNode: NodeAPI {
   }
 
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {
-    state.withLock { $0.exports[id] = request.volume }
+    state.withLock { state in
+      state.exports[id] = request.volume
+      state.initiators[id] = request.initiator
+    }
     return ExportedTarget(
       protocolName: "memory", portals: [], iqn: "iqn.2026-11.test:\(request.volume)", lun: 1,
       initiator: request.initiator, chapUser: "user", chapSecret: "secret-secret")
