@@ -1,5 +1,6 @@
 public import PumiceModel
 import Subprocess
+import Synchronization
 public import SystemPackage
 
 /// The one place that starts processes: arguments as an array, `LC_ALL=C`, a deadline and a limit on output.
@@ -26,7 +27,8 @@ public struct CommandRunner: Sendable {
   }
 
   /// Runs a command and waits for its end. When the task is cancelled or the deadline passes, the command and its plain
-  /// descendants are killed first.
+  /// descendants are killed first. One that hangs in the kernel, on a dead disk, does not die of that: it is left to itself,
+  /// and may still do what it was asked to.
   ///
   /// Throws `missingPart` when there is no such command, `timeout` after the deadline, `failed` when it says too much.
   public func run(
@@ -65,25 +67,49 @@ public struct CommandRunner: Sendable {
     }
   }
 
-  /// Runs `body` until the deadline; whichever ends first wins, and the other has ended when this returns.
+  /// How long a killed command may take to be gone. On a busy machine that is more than a moment.
+  private static let grace = Duration.seconds(10)
+
+  /// Runs `body` until the deadline; whichever ends first wins. When this returns, the other has ended, or hangs.
   private func supervised<Value: Sendable>(
     _ name: String, _ body: @escaping @Sendable () async throws -> Value
   ) async throws(StorageError) -> Value {
     let deadline = deadline
     do {
-      return try await withThrowingTaskGroup(of: Value?.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-          try await Task.sleep(for: deadline)
-          return nil
+      try Task.checkCancellation()
+      let answer = Answer<Result<Value, any Error>>()
+      // No child tasks: they would have to be waited for, for as long as a process hangs in the kernel.
+      let work = Task {
+        do {
+          answer.give(.success(try await body()))
+        } catch {
+          answer.give(.failure(error))
         }
-        defer { group.cancelAll() }
-        let first = try await group.next().flatMap { $0 }
-        // A cancelled child process does not throw: it looks like one that died of a signal.
-        try Task.checkCancellation()
-        guard let first else { throw StorageError(.timeout, "\(name) did not end within \(deadline); it was killed.") }
-        return first
       }
+      let end: @Sendable () async -> Void = {
+        work.cancel()
+        try? await Task.sleep(for: Self.grace)
+        answer.give(nil)
+      }
+      let isLate = Atomic(false)
+      let timer = Task {
+        try await Task.sleep(for: deadline)
+        isLate.store(true, ordering: .sequentiallyConsistent)
+        await end()
+      }
+      let result = await withTaskCancellationHandler {
+        await answer.wait()
+      } onCancel: {
+        Task { await end() }
+      }
+      timer.cancel()
+      // A cancelled child process does not throw: it looks like one that died of a signal.
+      try Task.checkCancellation()
+      guard let result, !isLate.load(ordering: .sequentiallyConsistent) else {
+        let fate = result == nil ? "it hangs, and can't be killed" : "it was killed"
+        throw StorageError(.timeout, "\(name) did not end within \(deadline); \(fate).")
+      }
+      return try result.get()
     } catch let error as SubprocessError where error.code == .executableNotFound {
       throw StorageError(.missingPart, "The command \(name) is not installed, or not in PATH.", cause: error)
     } catch {
