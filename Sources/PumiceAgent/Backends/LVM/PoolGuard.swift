@@ -57,7 +57,7 @@ struct PoolGuard: Sendable {
       return "\(subject) has run out of data space, and writes to it wait or fail. Extend it or delete volumes."
     case .metadataReadOnly:
       return
-        "\(subject) is read-only, since its metadata ran full, or could not be written. Extend it with lvextend --poolmetadatasize, or have LVM check it: vgchange -an and -ay \(group.name) while nobody uses it."
+        "\(subject) is read-only, since its metadata ran full, or could not be written: see dmesg. Extend it with lvextend --poolmetadatasize; or have it repaired while nobody uses it, with lvconvert --repair \(group.name)/\(name)."
     case .needsCheck: return "\(subject) needs a check: deactivate it, and lvconvert --repair \(group.name)/\(name)."
     case .partial: return "\(subject) lies on a physical volume that is missing."
     }
