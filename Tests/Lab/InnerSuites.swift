@@ -5,35 +5,53 @@ import Testing
 
 extension LabTests {
   /// The suites of LabNodeTests, each in a node of its own, run there by this very program.
-  @Suite(.timeLimit(.minutes(15))) struct InnerSuites {
-    /// A file per suite, and the suite has the file's name. Those of LVM take many minutes: `make lab` runs them with
-    /// `PUMICE_LAB=all`.
+  struct InnerSuites {
+    /// A file per suite, and the suite has the file's name. `make lab` alone runs those in which disks fail and groups run
+    /// full, which is minutes of waiting for the kernel.
     static let names: [String] = {
       let folder = (#filePath as NSString).deletingLastPathComponent + "/../LabNode"
       let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-      return files.filter { $0.hasSuffix("Tests.swift") && (LabTests.isWhole || !$0.hasPrefix("LVM")) }.map {
-        String($0.dropLast(".swift".count))
-      }.sorted()
+      return files.filter {
+        $0.hasSuffix("Tests.swift") && (LabTests.isWhole || !$0.hasPrefix("LVMF"))
+      }.map { String($0.dropLast(".swift".count)) }.sorted()
     }()
 
-    @Test func thereAreSome() { #expect(!Self.names.isEmpty) }
-
-    @Test(arguments: names) func passesInANode(_ suite: String) async throws {
+    /// Two at a time: a node has one processor. Those of LVM begin, since they take longest.
+    @Test(.timeLimit(.minutes(30))) func passInNodes() async throws {
+      #expect(!Self.names.isEmpty)
+      let names = Self.names.filter { $0.hasPrefix("LVM") } + Self.names.filter { !$0.hasPrefix("LVM") }
       try await Lab.with { lab in
-        let node = try lab.node("inner", number: 11, disks: [4096, 4096, 4096], memory: 768)
-        try await node.start()
-        let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-
-        let (status, output) = try await node.answer(
-          to: "'\(program)' --testing-library swift-testing --no-parallel --filter 'LabNodeTests\\.\(suite)(/|$)' 2>&1",
-          within: .seconds(600))
-
-        let count = output.firstMatch(of: /Test run with (\d+) tests?/).flatMap { Int($0.1) } ?? 0
-        guard status == 0, count > 0 else {
-          Issue.record("\(suite) ended with status \(status) after \(count) tests:\n\(output)\n\(await node.report())")
-          return
+        await withTaskGroup(of: Void.self) { group in
+          for (number, name) in names.enumerated() {
+            if number > 1 { await group.next() }
+            group.addTask {
+              do {
+                let node = try lab.node("inner\(number)", number: 11 + number, disks: [4096, 4096, 4096], memory: 768)
+                try await Self.run(name, in: node)
+              } catch {
+                Issue.record("\(name): \(error)")
+              }
+            }
+          }
+          await group.waitForAll()
         }
       }
+    }
+
+    private static func run(_ suite: String, in node: LabNode) async throws {
+      try await node.start()
+      let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+      let (status, output) = try await node.answer(
+        to: "'\(program)' --testing-library swift-testing --no-parallel --filter 'LabNodeTests\\.\(suite)(/|$)' 2>&1",
+        within: .seconds(1500))
+      let summary = output.firstMatch(of: /Test run with (\d+) tests?.*/)
+      let count = summary.flatMap { Int($0.1) } ?? 0
+      if status == 0, count > 0 {
+        print("\(suite), in a node: \(summary?.0 ?? "")")
+      } else {
+        Issue.record("\(suite) ended with status \(status) after \(count) tests:\n\(output)\n\(await node.report())")
+      }
+      try await node.powerCut()
     }
   }
 }

@@ -6,8 +6,4 @@ struct LVMThickCopiesTests {
   @Test func keepsThePromisesOnCopies() async throws {
     try await LVMConformance.check(.thick) { try await $0.checkCopies() }
   }
-
-  @Test func keepsThePromisesOnReverts() async throws {
-    try await LVMConformance.check(.thick) { try await $0.checkReverts() }
-  }
 }
