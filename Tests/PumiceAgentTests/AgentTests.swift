@@ -93,6 +93,26 @@ import Testing
     }
   }
 
+  @Test func aBackendThatIsGoneKeepsNobodyFromTheOthers() async throws {
+    try await withConfiguration { configuration, folder in
+      var configuration = configuration
+      configuration.backends.append(
+        .directory(DirectoryBackendConfiguration(name: "gone", path: "\(folder)/gone")))
+      let agent = try await Agent(configuration, logger: .silent)
+      try await running(agent) { node in
+        let pools = try await node.report().pools
+        #expect(pools.map(\.backend) == ["mem", "gone"])
+        #expect(pools[0].downReason == nil && pools[1].downReason?.contains("\(folder)/gone") == true)
+        let request = VolumeRequest(
+          revision: 1, backend: "mem", pool: "mem", size: .gibibytes(1),
+          description: VolumeDescription(name: "db", project: "red", type: "fast"))
+        #expect(try await node.ensureVolume(.random(), request).isComplete)
+        // What can't be seen does not look as if it were not there.
+        await #expect(throws: StorageError.self) { try await node.inventory() }
+      }
+    }
+  }
+
   @Test func secretsAreNeverLogged() async throws {
     try await withConfiguration("log_level: trace") { configuration, _ in
       let lines = RecordingLogHandler.Lines()

@@ -9,6 +9,8 @@ public import PumiceWire
 /// | `LVMBackend`       | `lvm`       | a logical volume with tags         |
 /// | `InMemoryBackend`  | `memory`    | an entry of a dictionary           |
 ///
+/// `BackendInWaiting` stands for any of them that could not be opened yet.
+///
 /// Calls about one volume and its snapshots come one at a time; calls about different volumes come together. Each may be
 /// repeated after a crash at any point of an earlier one, and finds its way from whatever that left. `BackendConformance`
 /// holds a driver to what stands here.
