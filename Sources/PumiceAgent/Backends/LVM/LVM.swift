@@ -111,6 +111,11 @@ final class LVM: LogicalVolumeManager {
       logger.debug(
         "physical volumes", metadata: ["lvm.vg": "\(name)", "lvm.pvs": "\(group.physicalVolumes.map(\.name))"])
     }
+    if group.logicalVolumes.values.contains(where: { $0.kind == .thinPool }) {
+      let pending = try await pendingMessages(in: group)
+      for name in pending.pools { group.logicalVolumes[name]?.hasPendingMessages = true }
+      for name in pending.creations { group.logicalVolumes[name]?.isPendingCreation = true }
+    }
     let read = group
     let isKept = state.withLock { state in
       guard state.changes == changes, !state.isChanging else { return false }
@@ -142,6 +147,17 @@ final class LVM: LogicalVolumeManager {
       ["lvs", "--noheadings", "-o", "seg_pe_ranges", "\(name)/\(volume)"], devices: state.withLock(\.devices),
       attempt: "Reading the extents of \(name)/\(volume)", deadline: patience.report, isRepeatable: true)
     return outcome.standardOutput.split(whereSeparator: \.isWhitespace).map(String.init)
+  }
+
+  /// None while a command of ours is at work: it has not come to crossing them out.
+  private func pendingMessages(in group: VolumeGroup) async throws(StorageError) -> PendingMessages {
+    let changes = state.withLock { $0.isChanging ? nil : $0.changes }
+    guard let changes, let device = group.physicalVolumes.first(where: { $0.holdsMetadata && !$0.isMissing })?.name
+    else { return PendingMessages() }
+    let pending = try await BlockingCalls.run { () throws(StorageError) in
+      PendingMessages(metadata: try MetadataFingerprint.text(ofPhysicalVolume: device))
+    }
+    return state.withLock { $0.changes == changes && !$0.isChanging } ? pending : PendingMessages()
   }
 
   private func currentFingerprint() async -> MetadataFingerprint? {

@@ -25,7 +25,7 @@ extension LVMBackend: Service {
   /// One round. What fails is logged and tried again in the next.
   func keep(_ watch: inout FillWatch, grace: Duration = grace) async {
     do throws(StorageError) {
-      let catalog = try await catalog(.live)
+      let catalog = try await writtenDown(.live)
       let poolGuard = PoolGuard(configuration: configuration)
       guard poolGuard.downReason(in: catalog) == nil || isThin else { return }
       for warning in watch.news(in: catalog, warnings: poolGuard.warnings(in: catalog)) {

@@ -5,7 +5,7 @@ extension LVMBackend {
   /// Makes the thin pool where there is none, and removes what crashes have left.
   func prepare() async throws(StorageError) {
     if isThin { try await prepareThinPool() }
-    let catalog = try await catalog(.live)
+    let catalog = try await writtenDown(.live)
     if let reason = PoolGuard(configuration: configuration).downReason(in: catalog) {
       // The pool is reported down, and others of this node are served.
       logger.error("pool is down", metadata: ["backend.name": "\(name)", "error": "\(reason)"])

@@ -39,9 +39,26 @@ extension LVMBackend {
       if let copy = catalog.copies(from: .snapshot(id)).first {
         throw StorageError(.inUse, "Snapshot \(id) can't be removed: volume \(copy) is being made from it.")
       }
-      if let snapshot = catalog.entry(.snapshot(id)) { try await condemn(snapshot, .snapshot(id)) }
+      if let snapshot = catalog.entry(.snapshot(id)) {
+        try await forgetReversion(to: id, of: volume, in: catalog)
+        try await condemn(snapshot, .snapshot(id))
+      }
     }
     return try await wipe { if case .deletingSnapshot(id, _) = $0 { true } else { false } }
+  }
+
+  /// Has the volume forget a revert to this snapshot that was cut off before its merge began: without the snapshot it would
+  /// look like one whose merge has ended, after which the snapshot is taken anew.
+  private func forgetReversion(
+    to id: SnapshotID, of volume: VolumeID, in catalog: LVMCatalog
+  ) async throws(StorageError) {
+    guard let present = catalog.volume(volume), !catalog.isReverting(present), var tags = present.ourTags,
+      tags.reversion?.snapshot == id
+    else { return }
+    tags.reversion = nil
+    tags.keptSnapshot = nil
+    let (add, delete) = tags.changes(from: present.tags)
+    try await lvm.run(.retag(name: present.name, add: add, delete: delete))
   }
 
   private func requireUnused(
@@ -134,7 +151,7 @@ extension LVMBackend {
     let position = try await bytes.advance(volume.name, from: noted, to: end) { range async throws(StorageError) in
       switch configuration.wipe {
       case .zero, .none: try await devices.zero(range, of: path)
-      case .discard: try await devices.discard(range, of: path)
+      case .discard: try await discard(range, of: volume, path)
       }
     }
     if position == end {
@@ -143,5 +160,16 @@ extension LVMBackend {
       try await note(volume, position)
     }
     return position
+  }
+
+  /// Where the disks below have no use for it, what is thick is zeroed instead. Thin chunks are the pool's to zero.
+  private func discard(
+    _ range: Range<Int64>, of volume: LogicalVolume, _ path: String
+  ) async throws(StorageError) {
+    do throws(StorageError) {
+      try await devices.discard(range, of: path)
+    } catch  where error.code == .unsupported {
+      if volume.kind != .thin { try await devices.zero(range, of: path) }
+    }
   }
 }

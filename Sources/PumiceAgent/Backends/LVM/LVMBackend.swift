@@ -18,6 +18,8 @@ public struct LVMBackend: ActivatingBackend {
   let sources = KeyedLock<VolumeID>()
   /// Held while a copy goes on, or is given up.
   let copies = KeyedLock<VolumeID>()
+  /// Held while the thin pool is told what it has missed.
+  let deliveries = KeyedLock<String>()
   let logger: Logger
 
   /// Checks the group, makes the thin pool where there is none, and removes what crashes have left.
@@ -62,7 +64,16 @@ public struct LVMBackend: ActivatingBackend {
 
   var isThin: Bool { configuration.provisioning == .thin }
 
+  /// What is in the group, and in its thin pool: what a crash has kept from the pool is brought to its end first.
   func catalog(_ freshness: Freshness = .known) async throws(StorageError) -> LVMCatalog {
+    let catalog = try await writtenDown(freshness)
+    guard catalog.hasPendingMessages else { return catalog }
+    try await deliverPendingMessages()
+    return try await writtenDown(.known)
+  }
+
+  /// What is in the group by LVM's word alone.
+  func writtenDown(_ freshness: Freshness = .known) async throws(StorageError) -> LVMCatalog {
     do throws(StorageError) {
       return LVMCatalog(
         try await lvm.group(freshness), thinPool: isThin ? configuration.thinPool : nil, pool: name)

@@ -40,6 +40,12 @@ struct LVMCatalog: Sendable {
   /// What somebody else has given one of our names.
   func foreign(_ name: LVMName) -> LogicalVolume? { group[name].flatMap { isOurs($0) ? nil : $0 } }
 
+  /// Whether the thin pool may not have heard of all that is in the group.
+  var hasPendingMessages: Bool { thinPool.flatMap { group[$0] }?.hasPendingMessages ?? false }
+
+  /// Ours that the thin pool may not have.
+  var pendingCreations: [LogicalVolume] { entries.map(\.volume).filter(\.isPendingCreation) }
+
   // MARK: Volumes
 
   /// The volume, if it is there as a whole.

@@ -49,6 +49,12 @@ extension StorageError {
     if says("transaction_id", "manual repair", "check of pool", "metadata inconsistent", "needs_check") {
       return (.failed, "The pool's metadata must be repaired: see lvmthin(7), \"Metadata check and repair\".")
     }
+    if says("no data available") {
+      return (
+        .failed,
+        "The thin pool does not have it, although LVM does: its content is lost, unless an older state of the pool's metadata has it (lvmthin(7), \"Metadata check and repair\"). It is not made anew by itself."
+      )
+    }
     if says("only while inactive", " in use", "is used by", "open count", "device or resource busy") {
       return (.inUse, nil)
     }

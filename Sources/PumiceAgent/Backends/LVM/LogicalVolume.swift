@@ -45,6 +45,10 @@ struct LogicalVolume: Sendable, Equatable {
   var isMerging = false
   /// Of a thin pool: whether new chunks are zeroed before they are read.
   var zeroesChunks = false
+  /// Of a thin pool: a crash may have kept its kernel side from hearing of the last change (`PendingMessages`).
+  var hasPendingMessages = false
+  /// Of a thin volume: that change was its creation.
+  var isPendingCreation = false
   var health = Health.good
 
   /// What it says about itself; `nil` when it is none of ours.

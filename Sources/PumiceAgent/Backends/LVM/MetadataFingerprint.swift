@@ -13,6 +13,8 @@ struct MetadataFingerprint: Equatable, Sendable {
   private static let headerMagic: [UInt8] = Array(" LVM2 x[5A%r0N*>".utf8)
 
   private let header: [UInt8]
+  /// Where on the device the header and the ring behind it are.
+  private let area: UInt64
 
   /// Blocks for as long as the device does. Throws `failed` when there is no metadata to be found on it.
   init(ofPhysicalVolume path: String) throws(StorageError) {
@@ -34,6 +36,7 @@ struct MetadataFingerprint: Equatable, Sendable {
       while position + 16 <= start.count, case let offset = Self.number(start, at: position, bytes: 8), offset != 0 {
         if isMetadata {
           header = try Self.header(device, path, at: offset)
+          area = offset
           return
         }
         position += 16
@@ -41,6 +44,32 @@ struct MetadataFingerprint: Equatable, Sendable {
       position += 16
     }
     throw Self.error(path, "it keeps no metadata")
+  }
+
+  /// The metadata itself. Blocks for as long as the device does.
+  static func text(ofPhysicalVolume path: String) throws(StorageError) -> String {
+    // Others may change it while it is being read.
+    for _ in 0..<10 {
+      if let text = try MetadataFingerprint(ofPhysicalVolume: path).text(ofPhysicalVolume: path) { return text }
+    }
+    throw error(path, "it never stays the same")
+  }
+
+  /// `nil` when it is not the present one any more.
+  private func text(ofPhysicalVolume path: String) throws(StorageError) -> String? {
+    let ring = Self.number(header, at: 32, bytes: 8)
+    let (start, length) = (Self.number(header, at: 40, bytes: 8), Self.number(header, at: 48, bytes: 8))
+    // The ring begins behind the header, and goes on there past its end.
+    let first = min(length, ring - min(start, ring))
+    guard start >= Self.sector, length <= ring - min(ring, UInt64(Self.sector)) else {
+      throw Self.error(path, "its header says that \(length) bytes are at \(start) of \(ring)")
+    }
+    let device = open(path, O_RDONLY | O_CLOEXEC | directIO)
+    guard device >= 0 else { throw Self.error(path, String(cString: strerror(errno))) }
+    defer { close(device) }
+    var bytes = try Self.read(device, path, at: area + start, count: first)
+    bytes += try Self.read(device, path, at: area + UInt64(Self.sector), count: length - first)
+    return try Self.header(device, path, at: area) == header ? String(decoding: bytes, as: UTF8.self) : nil
   }
 
   private static func header(_ device: Int32, _ path: String, at offset: UInt64) throws(StorageError) -> [UInt8] {
@@ -61,11 +90,23 @@ struct MetadataFingerprint: Equatable, Sendable {
     return Array(buffer)
   }
 
+  /// Any bytes, by whole blocks.
+  private static func read(
+    _ device: Int32, _ path: String, at offset: UInt64, count: UInt64
+  ) throws(StorageError) -> [UInt8] {
+    let skipped = Int(offset % UInt64(block))
+    var bytes: [UInt8] = []
+    while bytes.count < skipped + Int(count) {
+      bytes += try read(device, path, at: offset - UInt64(skipped) + UInt64(bytes.count))
+    }
+    return Array(bytes[skipped..<skipped + Int(count)])
+  }
+
   private static func number(_ bytes: [UInt8], at position: Int, bytes count: Int) -> UInt64 {
     bytes[position..<position + count].reversed().reduce(0) { $0 << 8 | UInt64($1) }
   }
 
   private static func error(_ path: String, _ reason: String) -> StorageError {
-    StorageError(.failed, "Reading the LVM metadata header of \(path) failed: \(reason).")
+    StorageError(.failed, "Reading the LVM metadata of \(path) failed: \(reason).")
   }
 }

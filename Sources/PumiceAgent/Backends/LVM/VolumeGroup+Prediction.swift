@@ -8,6 +8,9 @@ extension VolumeGroup {
     case .createThin(let name, let pool, let size, let tags):
       guard logicalVolumes[name] == nil else { return false }
       add(LogicalVolume(uuid: "", name: name, kind: .thin, size: roundedUp(size), tags: tags, pool: pool))
+      // LVM has delivered what there was to deliver first.
+      for (key, other) in logicalVolumes where other.pool == pool { logicalVolumes[key]?.isPendingCreation = false }
+      logicalVolumes[pool]?.hasPendingMessages = false
     case .createThinSnapshot(let name, let origin, let isReadOnly, let tags):
       guard logicalVolumes[name] == nil, let source = logicalVolumes[origin], source.kind == .thin else { return false }
       var snapshot = LogicalVolume(

@@ -22,6 +22,19 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
     /// The step that is not taken any more; nothing works after it.
     var crashAt: Int?
     var uuids = 0
+    /// By name: the numbers that LVM has given to thin volumes.
+    var numbers: [String: Int] = [:]
+    /// By number: bytes that the thin pool has and LVM does not know of.
+    var orphans: [Int: [UInt8]] = [:]
+    var pending: Pending?
+    var canDiscard = true
+  }
+
+  /// A message to the thin pool that is not crossed out.
+  struct Pending {
+    var creation: String?
+    var deletion: Int?
+    var isDelivered = false
   }
 
   let world: Mutex<World>
@@ -46,6 +59,8 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
   var names: [String] { group.logicalVolumes.keys.filter { $0 != "vg-pool" }.sorted() }
   func cells(_ name: String) -> [UInt8]? { world.withLock { $0.cells[name] } }
   var freed: [[UInt8]] { world.withLock(\.freed) }
+  /// What the thin pool has and LVM does not know of: a new volume may get it.
+  var orphans: [[UInt8]] { world.withLock { Array($0.orphans.values) } }
   func change(_ body: (inout World) -> Void) { world.withLock { body(&$0) } }
 
   /// As after the power was cut: nothing is active, and everything works again.
@@ -84,7 +99,11 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
           try Self.perform(.createThick(name: name, size: room, tags: tags), &world)
         }
         try Self.step(&world)
+        let hadPending = Self.prepareMessages(for: command, &world)
+        let number = if case .remove(let name) = command { world.numbers[name] } else { Int?.none }
+        let bytes = if case .remove(let name) = command { world.cells[name] } else { [UInt8]?.none }
         try Self.perform(command, &world)
+        try Self.deliverMessages(of: command, removing: number, bytes, hadPending, &world)
       }
     }
   }
@@ -94,6 +113,64 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
   private static func step(_ world: inout World) throws(StorageError) {
     world.steps += 1
     if let crash = world.crashAt, world.steps > crash { throw StorageError(.unavailable, "The power is off.") }
+  }
+
+  // MARK: Messages to the thin pool
+
+  private static func creation(_ command: LVMCommand) -> String? {
+    switch command {
+    case .createThin(let name, _, _, _), .createThinSnapshot(let name, _, _, _): name
+    default: nil
+    }
+  }
+
+  /// A creation delivers what is pending first; a removal does not. Returns whether it then still is.
+  private static func prepareMessages(for command: LVMCommand, _ world: inout World) -> Bool {
+    guard creation(command) != nil, let pending = world.pending else { return world.pending != nil }
+    if !pending.isDelivered, let number = pending.deletion { world.orphans[number] = nil }
+    cross(&world)
+    return false
+  }
+
+  private static func deliverMessages(
+    of command: LVMCommand, removing number: Int?, _ bytes: [UInt8]?, _ hadPending: Bool, _ world: inout World
+  ) throws(StorageError) {
+    if let name = creation(command) {
+      let number = (world.numbers.values.max() ?? 0) + 1
+      world.numbers[name] = number
+      // A number that the pool has already is as good as made.
+      if let orphan = world.orphans.removeValue(forKey: number), let count = world.cells[name]?.count {
+        world.cells[name] = Array((orphan + Array(repeating: 0, count: count)).prefix(count))
+      }
+      world.pending = Pending(creation: name)
+      world.group.logicalVolumes["vg-pool"]?.hasPendingMessages = true
+      world.group.logicalVolumes[name]?.isPendingCreation = true
+    } else if case .remove(let name) = command, let number {
+      world.numbers[name] = nil
+      world.orphans[number] = bytes
+      if hadPending, world.pending?.isDelivered == true { return cross(&world) }
+      world.pending = Pending(deletion: number)
+      world.group.logicalVolumes["vg-pool"]?.hasPendingMessages = true
+    } else {
+      return
+    }
+    try step(&world)
+    if let number = world.pending?.deletion { world.orphans[number] = nil }
+    world.pending?.isDelivered = true
+    try step(&world)
+    cross(&world)
+  }
+
+  private static func cross(_ world: inout World) {
+    world.pending = nil
+    world.group.logicalVolumes["vg-pool"]?.hasPendingMessages = false
+    for name in world.group.logicalVolumes.keys { world.group.logicalVolumes[name]?.isPendingCreation = false }
+  }
+
+  private static func requireDelivered(_ name: String, _ world: World) throws(StorageError) {
+    guard world.pending?.creation != name || world.pending?.isDelivered == true else {
+      throw .lvm("Activating vg/\(name)", exitCode: 5, message: "reload ioctl on (254:4) failed: No data available")
+    }
   }
 
   private static func perform(_ command: LVMCommand, _ world: inout World) throws(StorageError) {
@@ -149,6 +226,8 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
     case .rename(let name, let newName):
       _ = try need(name)
       guard world.group[newName] == nil else { throw StorageError(.conflict, "\(newName) is there already.") }
+      world.numbers[newName] = world.numbers.removeValue(forKey: name)
+      if world.pending?.creation == name { world.pending?.creation = newName }
       world.cells[newName] = world.cells.removeValue(forKey: name)
     case .retag(let name, _, _): _ = try need(name)
     case .remove(let name):
@@ -166,7 +245,7 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
     case .activate(let name), .deactivate(let name):
       _ = try need(name)
       let isActive = if case .activate = command { true } else { false }
-      if !isActive { try refuseOpen(name) }
+      if !isActive { try refuseOpen(name) } else { try requireDelivered(name, world) }
       for snapshot in world.group.thickSnapshots(of: name) {
         world.group.logicalVolumes[snapshot.name]?.isActive = isActive
         if isActive, snapshot.isMerging, let cells = world.cells[snapshot.name] {
@@ -239,6 +318,7 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
   }
 
   func discard(_ range: Range<Int64>, of path: String) async throws(StorageError) {
+    guard world.withLock(\.canDiscard) else { throw StorageError(.unsupported, "\(path) can't discard.") }
     try write(range, path) { _ in 0 }
   }
 

@@ -258,15 +258,23 @@ struct LVMBackendCrashTests {
       } catch let error as StorageError where error.code == .unavailable {
         // A volume in the middle of a merge can't be used, which is as good as nothing.
       }
+      if provisioning == .thin {
+        // What is shown as there can be used.
+        for volume in try await second.volumes() {
+          try await second.activate(volume.id, pool: "lvm")
+          try await second.deactivate(volume.id, pool: "lvm")
+        }
+      }
       try await operation.perform(second)
       try await operation.always(second, lvm)
       try await operation.afterwards(second, lvm)
+      #expect(lvm.orphans.isEmpty, "bytes for the next volume, after a cut at step \(crash)")
 
       // Nothing stands in the way of the end, and nothing stays.
       for id in [Self.snapshot, Self.later] { try await second.erase(id, of: Self.volume, pool: "lvm") }
       for id in [Self.volume, Self.copy] { try await second.erase(id, pool: "lvm") }
       try await second.finishWiping()
-      #expect(lvm.names.isEmpty, "after a cut at step \(crash)")
+      #expect(lvm.names.isEmpty && lvm.orphans.isEmpty, "after a cut at step \(crash)")
       steps = crash
       if !hasCrashed { break }
     }
@@ -293,17 +301,58 @@ struct LVMBackendCrashTests {
       for id in [Self.snapshot, Self.later] { try await second.erase(id, of: Self.volume, pool: "lvm") }
       try await second.erase(Self.volume, pool: "lvm")
       try await second.finishWiping()
-      #expect(lvm.names.isEmpty, "after a cut at step \(crash)")
+      #expect(lvm.names.isEmpty && lvm.orphans.isEmpty, "after a cut at step \(crash)")
       if !hasCrashed { break }
     }
   }
 
+  @Test func aSnapshotThatIsDeletedAfterARevertWasCutOffStaysDeleted() async throws {
+    for crash in 0... {
+      let lvm = InMemoryLVM()
+      let first = Self.backend(lvm, .thick)
+      try await Self.make(first)
+      _ = try await first.snapshotted(Self.snapshot, Self.snapshotRequest())
+      Self.fill(lvm, 7)
+      lvm.crash(at: crash)
+      let request = RevertRequest(revision: 3, snapshot: Self.snapshot, backend: "lvm", pool: "lvm")
+      _ = try? await first.reverted(Self.volume, request)
+      let hasCrashed = lvm.hasCrashed
+      lvm.powerCycle()
+
+      let second = Self.backend(lvm, .thick)
+      try await second.erase(Self.snapshot, of: Self.volume, pool: "lvm")
+
+      #expect(try await second.snapshots().isEmpty, "after a cut at step \(crash)")
+      try await second.activate(Self.volume, pool: "lvm")
+      try await second.deactivate(Self.volume, pool: "lvm")
+      try await second.prepare()
+      #expect(try await second.snapshots().isEmpty, "after a cut at step \(crash)")
+      try await second.erase(Self.volume, pool: "lvm")
+      #expect(lvm.names.isEmpty)
+      if !hasCrashed { break }
+    }
+  }
+
+  @Test(arguments: [Provisioning.thin, .thick])
+  func disksThatCantDiscardAreZeroedInstead(_ provisioning: Provisioning) async throws {
+    let lvm = InMemoryLVM(thinPool: provisioning == .thin ? .mebibytes(256) : nil)
+    lvm.change { $0.canDiscard = false }
+    let backend = Self.backend(lvm, provisioning, wipe: .discard)
+    try await Self.make(backend)
+    Self.fill(lvm, 5)
+    try await backend.erase(Self.volume, pool: "lvm")
+    #expect(lvm.names.isEmpty)
+    #expect(lvm.freed == (provisioning == .thin ? [] : [Self.zeros(8)]))
+  }
+
   // MARK: Parts
 
-  private static func backend(_ lvm: InMemoryLVM, _ provisioning: Provisioning) -> LVMBackend {
+  private static func backend(
+    _ lvm: InMemoryLVM, _ provisioning: Provisioning, wipe: LVMBackendConfiguration.Wipe = .zero
+  ) -> LVMBackend {
     LVMBackend(
-      LVMBackendConfiguration(name: "lvm", volumeGroup: "vg", provisioning: provisioning), lvm: lvm, devices: lvm,
-      slice: .zero, logger: .silent)
+      LVMBackendConfiguration(name: "lvm", volumeGroup: "vg", provisioning: provisioning, wipe: wipe), lvm: lvm,
+      devices: lvm, slice: .zero, logger: .silent)
   }
 
   private static func make(_ backend: LVMBackend) async throws {

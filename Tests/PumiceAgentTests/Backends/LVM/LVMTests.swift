@@ -47,7 +47,7 @@ struct LVMTests {
   struct Disk: Sendable {
     let path: String
 
-    init(in folder: TemporaryFolder) throws {
+    init(in folder: TemporaryFolder, text: String = "vg0 {\n}\n") throws {
       path = folder.file("disk")
       var bytes = [UInt8](repeating: 0, count: 64 << 10)
       func put(_ text: String, at offset: Int) {
@@ -61,15 +61,22 @@ struct LVMTests {
       bytes[512 + 72 + 2] = 16
       bytes[512 + 104 + 1] = 16
       put(" LVM2 x[5A%r0N*>", at: 4096 + 4)
+      // A ring of 32 KiB with the header, and the text in it.
+      bytes[4096 + 33] = 128
+      bytes[4096 + 41] = 2
+      let length = text.utf8.count
+      (bytes[4096 + 48], bytes[4096 + 49]) = (UInt8(length & 255), UInt8(length >> 8))
+      put(text, at: 4096 + 512)
       try Data(bytes).write(to: URL(filePath: path))
     }
 
     /// As a commit by anybody.
     func commit() throws {
       let handle = try FileHandle(forUpdating: URL(filePath: path))
-      try handle.seek(toOffset: 4096 + 40)
+      // The text's checksum.
+      try handle.seek(toOffset: 4096 + 56)
       let value = try handle.read(upToCount: 1)?.first ?? 0
-      try handle.seek(toOffset: 4096 + 40)
+      try handle.seek(toOffset: 4096 + 56)
       try handle.write(contentsOf: Data([value &+ 1]))
       try handle.synchronize()
       try handle.close()
@@ -309,6 +316,34 @@ struct MetadataFingerprintTests {
       #expect(error?.code == .failed, "\(name)")
     }
     #expect(throws: StorageError.self) { try MetadataFingerprint(ofPhysicalVolume: folder.file("missing")) }
+  }
+
+  @Test func theTextIsReadWhereverItLiesInTheRing() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let text = (0..<300).map { "line \($0)\n" }.joined()
+    let disk = try LVMTests.Disk(in: folder, text: text)
+    #expect(try MetadataFingerprint.text(ofPhysicalVolume: disk.path) == text)
+
+    // Its first 100 bytes at the end of the ring, the rest behind the header.
+    let handle = try FileHandle(forUpdating: URL(filePath: disk.path))
+    let bytes = Data(text.utf8)
+    for (offset, part) in [(4096 + 32768 - 100, bytes.prefix(100)), (4096 + 512, bytes.dropFirst(100))] {
+      try handle.seek(toOffset: UInt64(offset))
+      try handle.write(contentsOf: part)
+    }
+    let start = 32768 - 100
+    try handle.seek(toOffset: 4096 + 40)
+    try handle.write(contentsOf: Data([UInt8(start & 255), UInt8(start >> 8)]))
+    try handle.close()
+    #expect(try MetadataFingerprint.text(ofPhysicalVolume: disk.path) == text)
+
+    // A header that can't be: more text than there is room for.
+    let damaged = try FileHandle(forUpdating: URL(filePath: disk.path))
+    try damaged.seek(toOffset: 4096 + 50)
+    try damaged.write(contentsOf: Data([1]))
+    try damaged.close()
+    #expect(throws: StorageError.self) { try MetadataFingerprint.text(ofPhysicalVolume: disk.path) }
   }
 
   @Test func itChangesWithEachCommitOnly() throws {
