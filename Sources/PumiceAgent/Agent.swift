@@ -1,3 +1,4 @@
+import Glibc
 import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
@@ -34,14 +35,20 @@ public struct Agent: Service {
 
     let transport = HTTPTransport(authority: configuration.tls.authority)
     let reporter = try Self.reporter(configuration, node, transport, logger)
-    let restoration = Restoration(node: node, logger: logger, afterPass: { reporter?.changed() })
+    let readiness = Readiness(socket: getenv("NOTIFY_SOCKET").map { String(cString: $0) }, logger: logger)
+    let restoration = Restoration(
+      node: node, logger: logger,
+      afterPass: {
+        readiness.passed()
+        reporter?.changed()
+      })
     var services: [any Service] = [Groundwork(state: state, transport: transport)]
     if let daemon = drivers.exporterDaemon(log: "\(state.path)/tgtd.log", whenFresh: { restoration.begin() }) {
       services.append(daemon)
     }
     services += drivers.services
     if let quiescence { services.append(quiescence) }
-    services.append(restoration)
+    services += [restoration, readiness]
     if node.makesDevices { services.append(Sweep(node: node)) }
     if let hypervisor = drivers.node.hypervisor {
       services.append(

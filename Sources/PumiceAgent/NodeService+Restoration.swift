@@ -60,7 +60,8 @@ extension NodeService {
       for record in records { outcome.failures[record.attachment] = error.message }
       return
     }
-    for record in records where plugged.contains(record.attachment) {
+    for record in records
+    where plugged.contains(record.attachment) && outcome.failures[record.attachment] == nil {
       do throws(StorageError) {
         let isRestored = try await locks.withLock(.connection(record.attachment)) { () async throws(StorageError) in
           guard let record = connections.record(of: record.attachment), !record.isLeaving else { return false }
@@ -74,18 +75,34 @@ extension NodeService {
     }
   }
 
+  /// Sixteen at a time: one whose target is away shall not hold up the others.
   private func restoreDevices(
     of records: [ConnectionRecord], _ connector: any Connector, _ outcome: inout RestorationOutcome
   ) async {
-    for record in records where !record.request.target.isLocal {
-      do throws(StorageError) {
-        try await locks.withLock(.connection(record.attachment)) { () async throws(StorageError) in
-          guard let record = connections.record(of: record.attachment), !record.isLeaving else { return }
-          _ = try await connector.connect(record.attachment, record.request)
-        }
-      } catch {
-        outcome.failures[record.attachment] = error.message
+    await withTaskGroup(of: (AttachmentID, String?).self) { group in
+      var waiting = records.filter { !$0.request.target.isLocal }.makeIterator()
+      func begin() {
+        guard let record = waiting.next() else { return }
+        group.addTask { (record.attachment, await self.restoreDevice(of: record.attachment, connector)) }
       }
+      for _ in 0..<16 { begin() }
+      while let (attachment, failure) = await group.next() {
+        outcome.failures[attachment] = failure
+        begin()
+      }
+    }
+  }
+
+  /// Why it is not there; `nil` when it is, or is not wanted any more.
+  private func restoreDevice(of attachment: AttachmentID, _ connector: any Connector) async -> String? {
+    do throws(StorageError) {
+      return try await locks.withLock(.connection(attachment)) { () async throws(StorageError) in
+        guard let record = connections.record(of: attachment), !record.isLeaving else { return nil }
+        _ = try await connector.connect(attachment, record.request)
+        return nil
+      }
+    } catch {
+      return error.message
     }
   }
 }

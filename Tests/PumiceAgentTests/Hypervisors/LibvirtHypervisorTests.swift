@@ -20,6 +20,7 @@ import Testing
         try await HypervisorConformance(hypervisor: station.hypervisor, instance: guest.id) { _ in try station.file() }
           .check()
         try await station.theGuestSeesTheDiskGrow()
+        try await station.aBlockDeviceIsReachedThroughItsLink()
         try await station.anInterruptedPlugIsCompleted()
         try await station.whatLibvirtForgotIsTakenAway()
         try await station.aGuestThatDoesNotAnswerTimesOutAndHoldsUpNobody()
@@ -138,6 +139,31 @@ private struct Station: Sendable {
     try await hypervisor.unplug(disk.attachment, from: guest.id)
     try await eventually("the guest sees the disk no more") { try await guest.disk(of: disk.volume) == nil }
     try await expectTold(.diskRemoved(disk.attachment, guest.id))
+  }
+
+  func aBlockDeviceIsReachedThroughItsLink() async throws {
+    guard case .file(let file) = try file(.mebibytes(4)) else { return }
+    let device = try await bed.run(["losetup", "--find", "--show", file]).split(separator: "\n").joined()
+    do {
+      let link = bed.folder.file("link-\(UUID())")
+      try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: device)
+      let disk = Disk.make(source: .block(path: link))
+      _ = try await hypervisor.plug(disk, into: guest.id)
+      try await eventually("the guest sees the disk") {
+        try await guest.disk(of: disk.volume)?.size == .mebibytes(4)
+      }
+      try await bed.run(["truncate", "-s", "9M", file])
+      try await bed.run(["losetup", "--set-capacity", device])
+      try await hypervisor.resize(disk.attachment, of: guest.id, to: .mebibytes(9))
+      try await eventually("the guest sees the new size") {
+        try await guest.disk(of: disk.volume)?.size == .mebibytes(9)
+      }
+      try await hypervisor.unplug(disk.attachment, from: guest.id)
+      try await bed.run(["losetup", "--detach", device])
+    } catch {
+      _ = try? await bed.run(["losetup", "--detach", device])
+      throw error
+    }
   }
 
   func anInterruptedPlugIsCompleted() async throws {
