@@ -138,18 +138,18 @@ public struct AgentCheck: Sendable {
     switch hypervisor.kind {
     case .none: return [ok("hypervisor", "None: this node runs no instances.", isRequired: false)]
     case .memory: return [ok("hypervisor", "In memory.")]
-    case .host: return [ok("hypervisor", "None: this machine itself gets volumes.")] + connectorLines()
+    case .host: return [ok("hypervisor", "None: this machine itself gets volumes.")] + (await connectorLines())
     case .libvirt:
       let daemon = await asyncLine(
         "libvirt", remedy: "apt-get install libvirt-daemon-system, start libvirtd, and let this user reach its socket."
       ) { () async throws(StorageError) in
         try await LibvirtProbe.version(at: hypervisor.uri)
       }
-      return [daemon] + connectorLines()
+      return [daemon] + (await connectorLines())
     }
   }
 
-  private func connectorLines() -> [Line] {
+  private func connectorLines() async -> [Line] {
     switch configuration.hypervisor.connector {
     case .qemu:
       return [
@@ -157,11 +157,11 @@ public struct AgentCheck: Sendable {
           ?? missing(
             "QEMU iSCSI driver", "block-iscsi.so is not where QEMU looks for it.", "apt-get install qemu-block-extra")
       ]
-    case .kernel: return openISCSILines()
+    case .kernel: return await openISCSILines()
     }
   }
 
-  private func openISCSILines() -> [Line] {
+  private func openISCSILines() async -> [Line] {
     let program =
       Self.executable("iscsiadm").map { ok("open-iscsi", $0) }
       ?? missing("open-iscsi", "The program iscsiadm is not in PATH.", "apt-get install open-iscsi")
@@ -176,11 +176,24 @@ public struct AgentCheck: Sendable {
       sockets.contains("@ISCSIADM_ABSTRACT_NAMESPACE")
       ? ok("iscsid", "It listens, or systemd does for it.")
       : missing("iscsid", "Nobody listens on its socket.", "systemctl enable --now iscsid.socket, or start iscsid.")
-    let multipath = Line(
-      part: "multipathd", isOK: Self.executable("multipathd") != nil,
-      detail: Self.executable("multipathd") ?? "It is not installed: of several portals, one is used.",
-      remedy: Self.executable("multipathd") == nil ? "apt-get install multipath-tools" : nil, isRequired: false)
-    return [program, database, daemon, multipath]
+    return [program, database, daemon, await multipathLine()]
+  }
+
+  private func multipathLine() async -> Line {
+    guard let daemon = Self.executable("multipathd"), let program = Self.executable("multipath") else {
+      return missing(
+        "multipathd", "It is not installed: of several portals, one is used.", "apt-get install multipath-tools",
+        isRequired: false)
+    }
+    // multipath(8): the configuration that is in effect.
+    let outcome = try? await CommandRunner(deadline: .seconds(10)).run(program, ["-t"])
+    guard outcome?.standardOutput.contains("vendor \"PUMICE\"") == true else {
+      return missing(
+        "multipathd", "\(daemon) knows nothing of volumes: reads and writes would fail when the last path is down.",
+        "Copy Config/multipath.conf to /etc/multipath/conf.d/pumice.conf and run: multipathd reconfigure",
+        isRequired: false)
+    }
+    return ok("multipathd", daemon, isRequired: false)
   }
 
   // MARK: Lines

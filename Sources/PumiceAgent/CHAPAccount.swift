@@ -1,4 +1,5 @@
 import PumiceModel
+import PumiceWire
 
 /// The CHAP account (RFC 1994) of one attachment: made with its export, gone with it.
 struct CHAPAccount: Sendable {
@@ -9,6 +10,11 @@ struct CHAPAccount: Sendable {
   /// begin with it: LIO takes names that begin with 0x or 0b for numbers (extract_param in iscsi_target_nego.c), drops the
   /// two characters, and refuses the login.
   static func user(for attachment: AttachmentID) -> String { "pumice-\(attachment)" }
+
+  /// For the target to show the initiator: another name and another secret (RFC 7143, 9.2.1).
+  static func target(for attachment: AttachmentID, using generator: inout some RandomNumberGenerator) -> TargetAccount {
+    TargetAccount(user: "pumice-target-\(attachment)", secret: CHAPAccount(for: attachment, using: &generator).secret)
+  }
 
   init(for attachment: AttachmentID, using generator: inout some RandomNumberGenerator) {
     user = Self.user(for: attachment)

@@ -32,7 +32,13 @@ extension NodeService {
           try await fence(old)
           record = nil
         }
-        let new = record ?? ExportRecord(export(id, request, of: stored))
+        var new = record ?? ExportRecord(export(id, request, of: stored))
+        // A session that stands is not touched by either.
+        if request.authenticatesTarget != true {
+          new.export.targetAccount = nil
+        } else if new.export.targetAccount == nil {
+          new.export.targetAccount = makeTargetAccount(for: id)
+        }
         return try await offer(new.with(revision: request.revision), stored)
       }
     }

@@ -5,11 +5,13 @@ public import PumiceModel
 extension NodeService {
   func leftovers() async throws(StorageError) -> [Inventory.Leftover]? {
     guard let connector = drivers.connector as? any DeviceConnector else { return nil }
+    // What an instance has, or is to have when it starts, is its own whatever became of the record.
+    let plugged = Set(try await drivers.hypervisor?.disks().map(\.attachment) ?? [])
     let connections = connections
-    return try await connector.leftovers { connections.record(of: $0) != nil }
+    return try await connector.leftovers { plugged.contains($0) || connections.record(of: $0) != nil }
   }
 
-  /// Takes away what a connector has made for attachments that have no record, if an earlier call has told of them
+  /// Takes away what a connector has made for attachments that have neither a record nor a disk in an instance, if an earlier call has told of them
   /// already: `known` is what that returned. Whatever is in use stays, and so does what only stands in the way.
   ///
   /// Returns the attachments that something is left of now.
@@ -29,6 +31,9 @@ extension NodeService {
       do throws(StorageError) {
         try await locks.withLock(.connection(attachment)) { () async throws(StorageError) in
           guard connections.record(of: attachment) == nil else { return }
+          if let hypervisor = drivers.hypervisor {
+            guard try await !hypervisor.disks().contains(where: { $0.attachment == attachment }) else { return }
+          }
           try await connector.disconnect(attachment)
         }
         logger.notice("a leftover was taken away", metadata: ["attachment.id": "\(attachment)"])

@@ -8,7 +8,8 @@ import Synchronization
 /// Calls about one resource run one at a time, in the order they came; a volume, its snapshots, its exports and what is made
 /// from it exclude each other. Each
 /// may be cut off at any await by the end of the process: what it left is found by its repeat, by the removal of the
-/// resource, or by `restore`. It starts no tasks and knows no time, so that a simulation can repeat a run exactly.
+/// resource, or by `restore`. It knows no time, and starts no tasks but to restore
+/// devices of the node, so that a simulation can repeat a run exactly.
 public final class NodeService: NodeAPI {
   enum LockKey: Hashable, Sendable {
     /// Of the volume, its snapshots and its exports. Held inside that of an export, never the other way round; of two, the
@@ -67,6 +68,14 @@ public final class NodeService: NodeAPI {
       var generator = dice
       defer { dice = generator }
       return CHAPAccount(for: attachment, using: &generator)
+    }
+  }
+
+  func makeTargetAccount(for attachment: AttachmentID) -> TargetAccount {
+    dice.withLock { dice in
+      var generator = dice
+      defer { dice = generator }
+      return CHAPAccount.target(for: attachment, using: &generator)
     }
   }
 

@@ -57,8 +57,8 @@ extension PendingWorkRunner {
     let connector = try connector(for: attachment, on: compute, to: pool, of: storage)
     var export = ExportRequest(
       revision: attachment.revision, volume: volume.id, backend: pool.backend, pool: pool.pool,
-      initiator: connector.initiatorName(for: attachment.id),
-      readOnly: attachment.mode == .readOnly)
+      initiator: connector.initiatorName(for: attachment.id), readOnly: attachment.mode == .readOnly,
+      authenticatesTarget: connector.authenticatesTargets)
     export.incarnation = storage.incarnation
     let target = try await node(pool.node).ensureExport(attachment.id, export)
     var request = ConnectionRequest(

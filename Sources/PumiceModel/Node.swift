@@ -79,12 +79,19 @@ public struct ConnectorDescription: Sendable, Equatable, Codable {
   public let initiator: String
   /// Whether each attachment logs in under a name of its own, `initiator:attachment`.
   public let namesInitiatorPerAttachment: Bool
+  /// Whether it lets no target's word count before that has shown a secret of its own (mutual CHAP; RFC 7143, 12.1.3).
+  /// `nil` from agents that don't know of it.
+  public let authenticatesTargets: Bool?
 
-  public init(kind: String, protocolName: String, initiator: String, namesInitiatorPerAttachment: Bool) {
+  public init(
+    kind: String, protocolName: String, initiator: String, namesInitiatorPerAttachment: Bool,
+    authenticatesTargets: Bool? = nil
+  ) {
     self.kind = kind
     self.protocolName = protocolName
     self.initiator = initiator
     self.namesInitiatorPerAttachment = namesInitiatorPerAttachment
+    self.authenticatesTargets = authenticatesTargets
   }
 
   /// Instances of a node use its own devices, with no target in between.

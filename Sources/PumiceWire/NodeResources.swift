@@ -129,9 +129,12 @@ public struct ExportRequest: Sendable, Equatable, Codable {
   /// The only initiator name (RFC 7143, 4.2.7) to admit.
   public var initiator: String
   public var readOnly: Bool
+  /// Whether the initiator wants to be shown a secret, too. A target that can't leaves `ExportedTarget.targetAccount` out.
+  public var authenticatesTarget: Bool?
 
   public init(
-    revision: Revision, volume: VolumeID, backend: String, pool: String, initiator: String, readOnly: Bool = false
+    revision: Revision, volume: VolumeID, backend: String, pool: String, initiator: String, readOnly: Bool = false,
+    authenticatesTarget: Bool? = nil
   ) {
     self.revision = revision
     self.volume = volume
@@ -139,6 +142,7 @@ public struct ExportRequest: Sendable, Equatable, Codable {
     self.pool = pool
     self.initiator = initiator
     self.readOnly = readOnly
+    self.authenticatesTarget = authenticatesTarget
   }
 }
 
@@ -159,10 +163,12 @@ public struct ExportedTarget: Sendable, Equatable, Codable, CustomStringConverti
   public var initiator: String
   public var chapUser: String
   public var chapSecret: String
+  /// What the target shows the initiator in return; `nil`: nothing.
+  public var targetAccount: TargetAccount?
 
   public init(
     protocolName: String = "iscsi", portals: [String], iqn: String, lun: Int, initiator: String, chapUser: String,
-    chapSecret: String
+    chapSecret: String, targetAccount: TargetAccount? = nil
   ) {
     self.protocolName = protocolName
     self.portals = portals
@@ -171,10 +177,26 @@ public struct ExportedTarget: Sendable, Equatable, Codable, CustomStringConverti
     self.initiator = initiator
     self.chapUser = chapUser
     self.chapSecret = chapSecret
+    self.targetAccount = targetAccount
+  }
+
+  /// Leaves the secrets out.
+  public var description: String { "\(protocolName) \(iqn) LUN \(lun) at \(portals.joined(separator: ", "))" }
+}
+
+/// By which a target shows one initiator that it is the one it was told of (mutual CHAP; RFC 7143, 12.1.3).
+public struct TargetAccount: Sendable, Equatable, Codable, CustomStringConvertible {
+  public var user: String
+  /// Another than the initiator's.
+  public var secret: String
+
+  public init(user: String, secret: String) {
+    self.user = user
+    self.secret = secret
   }
 
   /// Leaves the secret out.
-  public var description: String { "\(protocolName) \(iqn) LUN \(lun) at \(portals.joined(separator: ", "))" }
+  public var description: String { user }
 }
 
 public struct ConnectionRequest: Sendable, Equatable, Codable {

@@ -4,11 +4,11 @@ public struct LabStorage: Sendable, CustomStringConvertible {
   /// Its disks, in mebibytes.
   public let disks: [Int]
   /// What is run on the node after each boot, before its agent starts; harmless when repeated.
-  let preparation: String
+  public let preparation: String
   /// The lines of its agent's configuration file that say so. The node's address goes in.
-  let drivers: @Sendable (String) -> String
+  public let drivers: @Sendable (String) -> String
   /// A script that prints what there is of volumes and exports, and nothing when there is nothing.
-  let leftovers: String
+  public let leftovers: String
 
   public init(
     _ description: String, disks: [Int], preparation: String, leftovers: String,

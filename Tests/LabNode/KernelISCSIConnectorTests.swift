@@ -1,5 +1,6 @@
 import Conformance
 import Foundation
+import Logging
 import PumiceModel
 import PumiceWire
 import TestBed
@@ -19,11 +20,74 @@ import Testing
     }
   }
 
+  @Test(.timeLimit(.minutes(3))) func keepsThemWithTheKernelsTargetToo() async throws {
+    try await NodeTargets.with { targets in
+      let exporter = try kernelTarget()
+      try await ConnectorConformance(
+        targets.connector(), exporter: exporter, backend: targets.backend, pool: "files",
+        deadPortal: "127.0.0.1:\(try freePort())"
+      ).check()
+      #expect(leavings() == [])
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2))) func aTargetThatDoesNotKnowItsSecretIsNotLetIn() async throws {
+    try await NodeTargets.with { targets in
+      let (connector, exporter) = (targets.connector(), try kernelTarget())
+      let volume = try await targets.backend.ensured(
+        .random(),
+        VolumeRequest(
+          revision: 1, backend: "files", pool: "files", size: .mebibytes(8),
+          description: VolumeDescription(name: "", project: "project", type: "__DEFAULT__")))
+      let attachment = AttachmentID.random()
+      var dice = SystemRandomNumberGenerator()
+      let account = CHAPAccount(for: attachment, using: &dice)
+      let targetAccount = CHAPAccount.target(for: attachment, using: &dice)
+      var export = Export(
+        attachment: attachment, volume: volume.id, revision: 1, backend: "files", pool: "files", path: volume.path,
+        initiator: connector.description.initiatorName(for: attachment), readOnly: false, chapUser: account.user,
+        chapSecret: account.secret, targetAccount: targetAccount)
+      let request = ConnectionRequest(
+        revision: 1, volume: volume.id, instance: .random(), size: .mebibytes(8),
+        target: try await exporter.ensure(export))
+      #expect(request.target.targetAccount == targetAccount)
+
+      _ = try await connector.connect(attachment, request)
+      let session = try #require(KernelView(reading: Sysfs(), of: attachment).sessions.first)
+      #expect(Sysfs().text("class/iscsi_session/\(session.name)/username_in") == targetAccount.user)
+      try await connector.disconnect(attachment)
+
+      // Somebody who knows all of the volume but the target's secret.
+      export.targetAccount?.secret = "a-guess-of-the16"
+      _ = try await exporter.ensure(export)
+      await expect(.notFound) { try await connector.connect(attachment, request) }
+      #expect(leavings() == [])
+      // Somebody who has none to show.
+      export.targetAccount = nil
+      _ = try await exporter.ensure(export)
+      await expect(.notFound) { try await connector.connect(attachment, request) }
+      #expect(leavings() == [])
+
+      export.targetAccount = targetAccount
+      _ = try await exporter.ensure(export)
+      _ = try await connector.connect(attachment, request)
+      try await connector.disconnect(attachment)
+      // QEMU asks for nothing.
+      export.targetAccount = nil
+      var oneWay = request
+      oneWay.target = try await exporter.ensure(export)
+      _ = try await connector.connect(attachment, oneWay)
+      try await connector.disconnect(attachment)
+      try await exporter.remove(export, remaining: [])
+      #expect(leavings() == [])
+    }
+  }
+
   @Test(.timeLimit(.minutes(1))) func theDiskIsTheVolumeUnderANameThatStays() async throws {
     try await NodeTargets.with { targets in
       let connector = targets.connector()
       let volume = try await targets.export(to: connector)
-      let path = try path(of: try await connector.connect(volume.attachment, volume.request))
+      let path = try devicePath(of: try await connector.connect(volume.attachment, volume.request))
       #expect(path == "/run/pumice/disks/\(volume.attachment)")
       try await targets.bed.run(["dd", "if=/dev/urandom", "of=\(path)", "bs=1M", "count=8", "oflag=direct"])
       let disk = try await targets.bed.run(["sha256sum", path]).prefix(64)
@@ -58,7 +122,7 @@ import Testing
     try await NodeTargets.with { targets in
       let connector = targets.connector()
       var volume = try await targets.export(to: connector)
-      let path = try path(of: try await connector.connect(volume.attachment, volume.request))
+      let path = try devicePath(of: try await connector.connect(volume.attachment, volume.request))
       try await targets.grow(volume, to: .mebibytes(16))
       volume.request.size = .mebibytes(16)
       _ = try await connector.connect(volume.attachment, volume.request)
@@ -71,7 +135,7 @@ import Testing
     try await NodeTargets.with { targets in
       let connector = targets.connector()
       let volume = try await targets.export(to: connector)
-      let path = try path(of: try await connector.connect(volume.attachment, volume.request))
+      let path = try devicePath(of: try await connector.connect(volume.attachment, volume.request))
       // As QEMU does: open, and not claimed.
       let reader = try targets.bed.start(["sh", "-c", "exec sleep 600 <\(path)"], name: "reader")
       try await eventually("the disk is open") {
@@ -110,7 +174,7 @@ import Testing
     try await NodeTargets.with { targets in
       let connector = targets.connector()
       let volume = try await targets.export(to: connector)
-      let path = try path(of: try await connector.connect(volume.attachment, volume.request))
+      let path = try devicePath(of: try await connector.connect(volume.attachment, volume.request))
       let before = KernelView(reading: Sysfs(), of: volume.attachment).sessions.map(\.number)
       try await targets.daemon.kill9()
       try await targets.daemon.start()
@@ -141,6 +205,61 @@ import Testing
       try await connector.disconnect(one.attachment)
       #expect(KernelView(reading: Sysfs()).sessions.map(\.attachment) == [other])
       try await connector.disconnect(other)
+      #expect(leavings() == [])
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func theNameLeadsToTheNewDeviceAfterTheSessionWasLost() async throws {
+    try await NodeTargets.with { targets in
+      let connector = targets.connector()
+      let volumes = [try await targets.export(to: connector), try await targets.export(to: connector)]
+      for volume in volumes { _ = try await connector.connect(volume.attachment, volume.request) }
+      // As after a reboot: everything that the kernel had is gone, and others are first.
+      for session in KernelView(reading: Sysfs()).sessions { try await connector.logOut(session) }
+      for volume in volumes.reversed() {
+        let path = try devicePath(of: try await connector.connect(volume.attachment, volume.request))
+        #expect(try BlockDevice(path: path).unitSerial() == volume.request.volume.description)
+      }
+      for volume in volumes { try await connector.disconnect(volume.attachment) }
+      #expect(leavings() == [])
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func whatNoAttachmentAccountsForIsFoundAndOnlyIfItIsOurs() async throws {
+    try await NodeTargets.with { targets in
+      let (connector, neighbour) = (targets.connector(), targets.connector("iqn.2026-11.io.pumice:node-neighbour"))
+      let (leaked, wanted) = (try await targets.export(to: connector), try await targets.export(to: connector))
+      let foreign = try await targets.export(to: neighbour)
+      for volume in [leaked, wanted] { _ = try await connector.connect(volume.attachment, volume.request) }
+      _ = try await neighbour.connect(foreign.attachment, foreign.request)
+      let kept = wanted.attachment
+      let found = try await connector.leftovers { $0 == kept }
+      #expect(found.map(\.kind) == [.leakedSession])
+      #expect(found.map(\.attachment) == [leaked.attachment])
+      try await connector.disconnect(leaked.attachment)
+      #expect(try await connector.leftovers { $0 == kept }.isEmpty)
+      #expect(
+        Set(KernelView(reading: Sysfs()).sessions.map(\.attachment)) == [wanted.attachment, foreign.attachment])
+      try await connector.disconnect(wanted.attachment)
+      try await neighbour.disconnect(foreign.attachment)
+      #expect(leavings() == [])
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func aNewSecretTakesEffectOnceTheDiskIsFree() async throws {
+    try await NodeTargets.with { targets in
+      let connector = targets.connector()
+      let old = try await targets.export(to: connector)
+      let path = try devicePath(of: try await connector.connect(old.attachment, old.request))
+      let reader = try targets.bed.start(["sh", "-c", "exec sleep 600 <\(path)"], name: "reader")
+      try await eventually("the disk is open") { !DeviceUsers.processes(using: try numbers(of: path)).isEmpty }
+      var request = old.request
+      request.target.chapSecret = "another-secret16"
+      // The running session serves a guest: it must not be sacrificed to a caller who knows another secret.
+      await expect(.inUse) { [request] in try await connector.connect(old.attachment, request) }
+      #expect(KernelView(reading: Sysfs(), of: old.attachment).sessions.first?.isLoggedIn == true)
+      try await reader.end(grace: .zero)
+      await expect(.forbidden) { [request] in try await connector.connect(old.attachment, request) }
       #expect(leavings() == [])
     }
   }
@@ -200,6 +319,16 @@ import Testing
     }
   }
 }
+
+/// An exporter of the test's own.
+private func kernelTarget() throws -> LIOExporter {
+  try LIOExporter(
+    portals: ["127.0.0.1:\(try freePort())"], iqnPrefix: "iqn.2026-11.io.pumice.test-\(VolumeID.random().high)",
+    configfs: KernelConfigfs(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+  ) { () async throws(StorageError) in try await LIOKernel().prepare() }
+}
+
+private func numbers(of path: String) throws -> Set<String> { [try #require(BlockDevice(path: path).number)] }
 
 func expect<Value: Sendable>(
   _ code: StorageError.Code, _ body: () async throws -> Value, sourceLocation: SourceLocation = #_sourceLocation

@@ -19,8 +19,10 @@ struct NodeTargets: Sendable {
 
   static let initiator = "iqn.2026-11.io.pumice:node-lab"
 
-  static func with<Result>(_ work: (NodeTargets) async throws -> Result) async throws -> Result {
-    try lendTarget()
+  /// - Parameter isMultipath: Whether exports name both portals.
+  static func with<Result>(isMultipath: Bool = false, _ work: (NodeTargets) async throws -> Result) async throws
+    -> Result
+  {
     return try await Bed.with { bed in
       let daemon = try TargetDaemon(in: bed)
       try await daemon.start()
@@ -29,23 +31,14 @@ struct NodeTargets: Sendable {
       let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
       let targets = NodeTargets(
         bed: bed, daemon: daemon,
-        exporter: TGTExporter(socketPath: daemon.ipcSocket, portals: [daemon.portal], logger: logger),
+        exporter: TGTExporter(
+          socketPath: daemon.ipcSocket, portals: isMultipath ? [daemon.portal, other] : [daemon.portal], logger: logger),
         backend: try await DirectoryBackend.open(
           DirectoryBackendConfiguration(name: "files", path: try bed.folder.folder("volumes")), logger: logger),
         otherPortal: other)
       let result = try await work(targets)
       try await daemon.kill9()
       return result
-    }
-  }
-
-  /// The node's image has LIO only; tgtd is the host's, with its libraries.
-  private static func lendTarget() throws {
-    for program in ["tgtd", "tgtadm"] {
-      let path = "/usr/sbin/\(program)"
-      try "#!/bin/sh\nLD_LIBRARY_PATH=/host/usr/lib/x86_64-linux-gnu exec /host/usr/sbin/\(program) \"$@\"\n"
-        .write(toFile: path, atomically: true, encoding: .utf8)
-      chmod(path, 0o755)
     }
   }
 
@@ -98,10 +91,12 @@ func leavings() -> [String] {
     + folderNames("/etc/iscsi/ifaces").map { "interface \($0)" }
     + folderNames("/etc/iscsi/nodes").map { "folder \($0)" }
     + folderNames("/etc/iscsi").filter { $0.hasPrefix(".") }.map { "file \($0)" }
+    + ((try? String(contentsOfFile: "/etc/multipath/wwids", encoding: .utf8)) ?? "").split(separator: "\n")
+    .filter { !$0.hasPrefix("#") }.map { "WWID \($0)" }
     + links.all().values.map { "link to \($0)" }
 }
 
-func path(of source: DiskSource) throws -> String {
+func devicePath(of source: DiskSource) throws -> String {
   guard case .block(let path) = source else { throw TestBedFailure("\(source) is no block device.") }
   return path
 }

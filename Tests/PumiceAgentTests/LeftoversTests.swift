@@ -34,6 +34,24 @@ import Testing
     #expect(try await node.inventory().leftovers == [])
   }
 
+  @Test func whatAnInstanceHasIsNoneEvenIfItsRecordIsLost() async throws {
+    let node = start()
+    try await fixture.attach(volume, attachment, by: node)
+    try await node.connections.remove(attachment)
+    #expect(try await node.inventory().leftovers == [])
+    #expect(await node.sweep(known: [attachment]) == [])
+    #expect(kernel.sessions.withLock { $0 } == [attachment])
+  }
+
+  @Test func nothingIsTakenAwayWhileInstancesCantBeAsked() async throws {
+    let node = start()
+    kernel.sessions.withLock { $0 = [attachment] }
+    let known = await node.sweep(known: [])
+    fixture.faults.fail(at: "hypervisor.disks")
+    #expect(await node.sweep(known: known) == known)
+    #expect(kernel.sessions.withLock { $0 } == [attachment])
+  }
+
   @Test func anAgentWithoutDevicesDoesNotLook() async throws {
     #expect(try await fixture.start().inventory().leftovers == nil)
   }

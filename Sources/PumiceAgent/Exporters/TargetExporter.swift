@@ -18,6 +18,7 @@ public protocol TargetExporter: Sendable {
 
   /// When it returns, the initiator of this export reaches the volume at its present size with the export's secret, and
   /// other exports of the volume stand as they did. Harmless when repeated; sessions stay up; a grown volume shows its size.
+  /// Who can show initiators `Export.targetAccount` does, and returns it; others return none.
   func ensure(_ export: Export) async throws(StorageError) -> ExportedTarget
 
   /// When it returns, the initiator is refused and its session has ended. `remaining` are the volume's other exports:
@@ -50,13 +51,15 @@ public struct Export: Sendable, Equatable, Codable {
   public let readOnly: Bool
   public let chapUser: String
   public let chapSecret: String
+  /// What the target shows this initiator, if it can: mutual CHAP.
+  public var targetAccount: TargetAccount?
 
   /// Whether no target offers it: an instance of this node uses the device at `path`.
   var isLocal: Bool { ConnectorDescription.isLocal(initiator) }
 
   public init(
     attachment: AttachmentID, volume: VolumeID, revision: Revision, backend: String, pool: String, path: String,
-    initiator: String, readOnly: Bool, chapUser: String, chapSecret: String
+    initiator: String, readOnly: Bool, chapUser: String, chapSecret: String, targetAccount: TargetAccount? = nil
   ) {
     self.attachment = attachment
     self.volume = volume
@@ -68,5 +71,6 @@ public struct Export: Sendable, Equatable, Codable {
     self.readOnly = readOnly
     self.chapUser = chapUser
     self.chapSecret = chapSecret
+    self.targetAccount = targetAccount
   }
 }

@@ -128,7 +128,8 @@ extension ISCSIAdminStatus.Code {
     case .invalidRequest: "iscsid did not understand the request"
     case .nameServiceMissing: "iSNS is not supported"
     case .daemonTalk: "the talk with iscsid was cut off"
-    case .fatalLogin: "there is no such target, or it refuses this initiator for good"
+    case .fatalLogin:
+      "there is no such target, or it refuses this initiator for good, or it does not know the secret that it should show"
     case .daemonAway: "iscsid does not run, and could not be started. Start it: systemctl start iscsid"
     case .nothingFound: "open-iscsi has no such record or session"
     case .sysfsLookup: "the session is not in sysfs"

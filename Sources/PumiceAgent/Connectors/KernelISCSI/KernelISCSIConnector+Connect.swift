@@ -17,8 +17,9 @@ extension KernelISCSIConnector {
     return try await locks.withLock(target.iqn.lowercased()) { () async throws(StorageError) in
       let before = try await look(for: attachment).sessions.map(\.number)
       do throws(StorageError) {
-        let sessions = try await logIn(attachment, target, at: portals)
-        let device = try await device(of: request, through: sessions, attachment)
+        let joinsPaths = try await joinsPaths(attachment, to: portals)
+        let sessions = try await logIn(attachment, target, at: portals, joinsPaths: joinsPaths)
+        let device = try await device(of: request, through: sessions, attachment, joinsPaths: joinsPaths)
         let links = places.links
         try await BlockingCalls.run { () throws(StorageError) in try links.point(attachment, to: device) }
         return .block(path: links.path(of: attachment))
@@ -31,9 +32,21 @@ extension KernelISCSIConnector {
 
   // MARK: The device
 
+  /// Whether the disk is to be a map of all paths, be it of one at first. Who has opened the disk of a single path would not
+  /// follow to a map.
+  private func joinsPaths(_ attachment: AttachmentID, to portals: [ISCSIPortal]) async throws(StorageError) -> Bool {
+    guard portals.count > 1, await multipath.isRunning() else { return false }
+    let disks = try await look(for: attachment).disks
+    let (links, devices) = (places.links, places.devices)
+    return try await BlockingCalls.run { () throws(StorageError) in
+      let destination = links.destination(of: attachment)
+      return !disks.contains { "\(devices)/\($0.name)" == destination }
+    }
+  }
+
   /// The device that these sessions lead to, once it has shown that it is the volume, whole.
   private func device(
-    of request: ConnectionRequest, through sessions: [KernelSession], _ attachment: AttachmentID
+    of request: ConnectionRequest, through sessions: [KernelSession], _ attachment: AttachmentID, joinsPaths: Bool
   ) async throws(StorageError) -> String {
     var disks: [SCSIDisk] = []
     for session in sessions {
@@ -41,20 +54,20 @@ extension KernelISCSIConnector {
       try await check(disk, request)
       disks.append(disk)
     }
-    if disks.count > 1 { await multipath.claim(disks.map(\.name)) }
-    guard let map = try await map(over: disks, attachment) else {
-      for session in sessions.dropFirst() {
-        logger.warning(
-          "multipathd makes no map, so one path is used",
-          metadata: ["target.name": "\(session.target)", "session.number": "\(session.number)"])
-        try await end(session)
-      }
+    let found = joinsPaths ? try await join(disks, attachment) : try await map(over: disks, attachment)
+    guard let map = found else {
+      if joinsPaths { try await useOnly(sessions[0], of: sessions, attachment, request.target) }
       return "\(places.devices)/\(disks[0].name)"
     }
-    if disks.count == 1, request.target.portals.count == 1 {
+    if !joinsPaths {
       logger.info(
         "multipathd has taken a disk with one path",
         metadata: ["disk.name": "\(disks[0].name)", "map.name": "\(map.label)"])
+    }
+    if await !multipath.waits(map) {
+      logger.warning(
+        "a multipath map gives up when its last path is down; give multipathd the lines of Config/multipath.conf",
+        metadata: ["map.name": "\(map.label)"])
     }
     if map.size < request.size {
       try await multipath.resize(map)
@@ -119,12 +132,34 @@ extension KernelISCSIConnector {
     }
   }
 
-  /// The multipath map over these disks; of several disks it must have all, which may take multipathd a moment.
+  // MARK: Paths
+
+  /// The multipath map that has all of these disks.
   private func map(over disks: [SCSIDisk], _ attachment: AttachmentID) async throws(StorageError) -> DeviceMap? {
     let names = Set(disks.map(\.name))
-    return try await wait(disks.count > 1 ? .seconds(10) : .zero) { () throws(StorageError) in
-      try await look(for: attachment).maps.first { $0.isMultipath && names.isSubset(of: $0.parts) }
+    return try await look(for: attachment).maps.first { $0.isMultipath && names.isSubset(of: $0.parts) }
+  }
+
+  /// Has multipathd make a map of these disks. It knows nothing of a disk that udev has not looked at yet, so it is asked
+  /// for a while. `nil` when it makes none.
+  private func join(_ disks: [SCSIDisk], _ attachment: AttachmentID) async throws(StorageError) -> DeviceMap? {
+    try await wait(.seconds(15)) { () async throws(StorageError) -> DeviceMap? in
+      if let map = try await map(over: disks, attachment) { return map }
+      await multipath.claim(disks.map(\.name))
+      return try await map(over: disks, attachment)
     }
+  }
+
+  /// Ends all sessions but one, which then has to wait for the target like one that never had others.
+  private func useOnly(
+    _ session: KernelSession, of sessions: [KernelSession], _ attachment: AttachmentID, _ target: ExportedTarget
+  ) async throws(StorageError) {
+    logger.warning(
+      "multipathd makes no map, so one path is used",
+      metadata: ["target.name": "\(session.target)", "session.number": "\(session.number)"])
+    for other in sessions where other.number != session.number { try await end(other) }
+    guard let portal = session.portal else { return }
+    try await keep(session, as: try NodeRecord(attachment, target, at: portal, recovery: .waits))
   }
 }
 

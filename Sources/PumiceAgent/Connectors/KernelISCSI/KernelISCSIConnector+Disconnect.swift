@@ -7,17 +7,20 @@ extension KernelISCSIConnector {
   /// It goes by the names of what it made, never by which device looks like the volume. Throws `inUse` while anybody has
   /// the disk open, which then stays as it is.
   public func disconnect(_ attachment: AttachmentID) async throws(StorageError) {
+    let before = try await look(for: attachment)
     let targets = Set(
-      try await look(for: attachment).sessions.map { $0.target.lowercased() }
-        + entries(of: attachment).map { $0.target.lowercased() })
+      before.sessions.map { $0.target.lowercased() }
+        + (try await entries(of: attachment)).map { $0.target.lowercased() })
     for target in targets.sorted() {
       try await locks.withLock(target) { () async throws(StorageError) in
-        for session in try await look(for: attachment).sessions where session.target.lowercased() == target {
-          try await end(session)
-        }
+        let sessions = try await look(for: attachment).sessions.filter { $0.target.lowercased() == target }
+        // All at once: each path alone could be spared.
+        try await refuseIfUsed(sessions)
+        for session in sessions { try await end(session) }
         try await forget(attachment, target)
       }
     }
+    for map in before.maps where map.isMultipath { try await seeOff(map) }
     let links = places.links
     try await BlockingCalls.run { () throws(StorageError) in try links.remove(attachment) }
     guard let left = try await look(for: attachment).sessions.first else { return }
@@ -47,7 +50,7 @@ extension KernelISCSIConnector {
   func end(_ session: KernelSession) async throws(StorageError) {
     // The units as they are now: there may be more than there were.
     guard let session = try await self.session(session.number) else { return }
-    try await refuseIfUsed(session)
+    try await refuseIfUsed([session])
     try await removeLink(to: session)
     if session.isLoggedIn {
       try await takeApart(session)
@@ -56,6 +59,7 @@ extension KernelISCSIConnector {
       logger.warning(
         "a session that is down is ended without a flush",
         metadata: ["session.number": "\(session.number)", "session.state": "\(session.state)"])
+      try await takeOutOfMaps(session)
     }
     try await logOut(session)
     guard let attachment = session.attachment, let portal = session.portal else { return }
@@ -81,30 +85,35 @@ extension KernelISCSIConnector {
   }
 
   /// Others may look at a new device for a moment; who still has it open after that uses it.
-  private func refuseIfUsed(_ session: KernelSession) async throws(StorageError) {
-    guard !session.disks.isEmpty else { return }
+  func refuseIfUsed(_ sessions: [KernelSession]) async throws(StorageError) {
+    guard let first = sessions.first(where: { !$0.disks.isEmpty }) else { return }
     var users = ""
     let isFree = try await wait(.seconds(5)) { () throws(StorageError) in
-      users = try await self.users(of: session)
+      users = try await self.users(of: sessions)
       return users.isEmpty ? true : nil
     }
     guard isFree == nil else { return }
     throw StorageError(
-      .inUse, "\(session.name) with \(session.target) can't be ended: its disk is in use by \(users).")
+      .inUse, "\(first.name) with \(first.target) can't be ended: its disk is in use by \(users).")
   }
 
-  /// Who uses the session's disks, in words; empty when nobody does.
-  private func users(of session: KernelSession) async throws(StorageError) -> String {
-    let disks = try await self.session(session.number)?.disks ?? []
-    let maps = try await maps(over: disks).filter(\.isMultipath)
+  /// Who uses the sessions' disks, in words; empty when nobody does, or when other paths are left to whoever does.
+  private func users(of sessions: [KernelSession]) async throws(StorageError) -> String {
+    var disks: [SCSIDisk] = []
+    for session in sessions { disks += try await self.session(session.number)?.disks ?? [] }
+    let maps = try await self.maps(named: disks.flatMap(\.holders)).filter(\.isMultipath)
     let mapNames = Set(maps.map(\.name))
-    let holders = Set(disks.flatMap(\.holders)).subtracting(mapNames).union(maps.flatMap(\.holders))
-    if !holders.isEmpty { return holders.sorted().joined(separator: ", ") }
     // A path that has a brother in the map can go while the map stays.
     let lonelyMaps = maps.filter { Set($0.parts).isSubset(of: disks.map(\.name)) }
+    let partitions = try await self.maps(named: lonelyMaps.flatMap(\.holders)).filter(\.isPartitionOfMultipath)
+    let holders = Set(disks.flatMap(\.holders) + lonelyMaps.flatMap(\.holders) + partitions.flatMap(\.holders))
+      .subtracting(mapNames).subtracting(partitions.map(\.name))
+    if !holders.isEmpty { return holders.sorted().joined(separator: ", ") }
     let claimable =
-      disks.filter { disk in mapNames.isDisjoint(with: disk.holders) }.map(\.name) + lonelyMaps.map(\.name)
-    let numbers = Set(disks.flatMap { [$0.number] + $0.partitions } + lonelyMaps.map(\.number))
+      disks.filter { disk in mapNames.isDisjoint(with: disk.holders) }.map(\.name)
+      + (partitions.isEmpty ? lonelyMaps : partitions).map(\.name)
+    let numbers = Set(
+      disks.flatMap { [$0.number] + $0.partitions } + (lonelyMaps + partitions).map(\.number))
     let devices = claimable.map(device)
     return try await DeviceCalls.run(within: .seconds(15), "Looking who uses \(disks.map(\.name))") {
       () throws(StorageError) in
@@ -117,17 +126,17 @@ extension KernelISCSIConnector {
     }
   }
 
-  private func maps(over disks: [SCSIDisk]) async throws(StorageError) -> [DeviceMap] {
+  private func maps(named names: [String]) async throws(StorageError) -> [DeviceMap] {
     let sysfs = places.sysfs
     return try await BlockingCalls.run { () throws(StorageError) in
-      Set(disks.flatMap(\.holders)).sorted().compactMap { DeviceMap($0, sysfs) }
+      Set(names).sorted().compactMap { DeviceMap($0, sysfs) }
     }
   }
 
   /// The name of a device that is about to go may soon be another's.
   private func removeLink(to session: KernelSession) async throws(StorageError) {
     guard let attachment = session.attachment else { return }
-    let names = session.disks.map(\.name) + (try await maps(over: session.disks).map(\.name))
+    let names = session.disks.map(\.name) + (try await maps(named: session.disks.flatMap(\.holders)).map(\.name))
     let (links, devices) = (places.links, places.devices)
     try await BlockingCalls.run { () throws(StorageError) in
       let destination = links.destination(of: attachment)
@@ -138,14 +147,12 @@ extension KernelISCSIConnector {
   /// Flushes and removes the session's disks, with the multipath map that has no other path.
   private func takeApart(_ session: KernelSession) async throws(StorageError) {
     for disk in session.disks {
-      if let map = try await maps(over: [disk]).first(where: \.isMultipath) {
-        if map.parts == [disk.name] {
-          try await flush(map.name)
-          try await multipath.remove(map)
-        } else {
-          await multipath.letGo(disk.name)
-        }
+      if let map = try await maps(named: disk.holders).first(where: \.isMultipath), map.parts == [disk.name] {
+        try await flush(map.name)
       }
+    }
+    try await takeOutOfMaps(session)
+    for disk in session.disks {
       try await flush(disk.name)
     }
     let sysfs = places.sysfs
@@ -161,6 +168,37 @@ extension KernelISCSIConnector {
     }
   }
 
+  private func takeOutOfMaps(_ session: KernelSession) async throws(StorageError) {
+    for disk in session.disks {
+      guard let map = try await maps(named: disk.holders).first(where: \.isMultipath) else { continue }
+      guard map.parts == [disk.name] else {
+        await multipath.letGo(disk.name)
+        continue
+      }
+      // Whoever only looks at it, such as udev, would else hold it for as long as the target is away.
+      if !session.isLoggedIn { await multipath.stopWaiting(map) }
+      try await multipath.remove(map)
+    }
+  }
+
+  /// multipathd lets go of a map that has lost its last path with its session, or else it is told to.
+  private func seeOff(_ map: DeviceMap) async throws(StorageError) {
+    let sysfs = places.sysfs
+    func standing() async throws(StorageError) -> DeviceMap? {
+      try await BlockingCalls.run { () throws(StorageError) in
+        DeviceMap(map.name, sysfs).flatMap { $0.uuid == map.uuid ? $0 : nil }
+      }
+    }
+    let isGone = try await wait(.seconds(2)) { () async throws(StorageError) -> Bool? in
+      try await standing() == nil ? true : nil
+    }
+    if isGone == nil, let left = try await standing(), left.parts.isEmpty {
+      await multipath.stopWaiting(left)
+      try await multipath.remove(left)
+    }
+    await multipath.forget(map)
+  }
+
   private func flush(_ name: String) async throws(StorageError) {
     let device = device(name)
     do throws(StorageError) {
@@ -173,7 +211,8 @@ extension KernelISCSIConnector {
     }
   }
 
-  private func logOut(_ session: KernelSession) async throws(StorageError) {
+  /// When it returns, the session is gone, whatever used it.
+  func logOut(_ session: KernelSession) async throws(StorageError) {
     let (sysfs, database) = (places.sysfs, places.database)
     var failure = StorageError(.unavailable, "\(session.name) with \(session.target) is still there after a logout.")
     for _ in 0..<3 {

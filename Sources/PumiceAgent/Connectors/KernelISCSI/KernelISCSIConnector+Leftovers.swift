@@ -21,7 +21,7 @@ extension KernelISCSIConnector: DeviceConnector {
         initiator: initiator, view: KernelView(reading: places.sysfs),
         records: Dictionary(
           entries.map { ($0, places.database.initiator(of: $0) ?? "") }, uniquingKeysWith: { first, _ in first }),
-        links: places.links.all())
+        joined: Set(entries.filter { places.database.hasBrothers($0) }.map(\.attachment)), links: places.links.all())
     }
   }
 }
@@ -33,6 +33,8 @@ struct Remains: Sendable, Equatable {
   var view: KernelView
   /// With the initiator name in each.
   var records: [NodeDatabase.Entry: String] = [:]
+  /// Attachments whose paths are meant to be joined, however many there are now.
+  var joined: Set<AttachmentID> = []
   var links: [AttachmentID: String] = [:]
 
   func findings(unless isWanted: (AttachmentID) -> Bool) -> [Inventory.Leftover] {
@@ -90,8 +92,7 @@ struct Remains: Sendable, Equatable {
             kind: .zombieDisk, attachment: attachment, name: disk.name,
             detail: "\(disk.name), a disk of \(session.target), is \(unit.state): the kernel has given it up."))
       }
-      let isAlone = view.sessions.count { $0.attachment == attachment } == 1
-      if isAlone, let map = view.multipathMap(over: disk) {
+      if !joined.contains(attachment), let map = view.multipathMap(over: disk) {
         findings.append(
           Inventory.Leftover(
             kind: .seizedDisk, attachment: attachment, name: disk.name,

@@ -4,20 +4,30 @@ import PumiceWire
 
 /// Sessions: one per portal that is used.
 extension KernelISCSIConnector {
-  /// Logs in where it is not logged in yet: at every portal that lets it, or at the first if there is nobody to join paths.
+  /// Logs in where it is not logged in yet: at every portal that lets it, or at the first if paths are not to be joined.
   ///
   /// Throws what the last portal said if none does.
   func logIn(
-    _ attachment: AttachmentID, _ target: ExportedTarget, at portals: [ISCSIPortal]
+    _ attachment: AttachmentID, _ target: ExportedTarget, at portals: [ISCSIPortal], joinsPaths: Bool
   ) async throws(StorageError) -> [KernelSession] {
-    let joinsPaths = portals.count > 1 ? await multipath.isRunning() : false
-    let standing = try await look(for: attachment).sessions
+    var standing = try await look(for: attachment).sessions
     // A repeat shall not wait for a portal that was dead the first time.
     let order = portals.filter { portal in standing.contains { $0.isLoggedIn && $0.portal == portal } }
     let ordered = order + portals.filter { !order.contains($0) }
     var records: [NodeRecord] = []
     for portal in ordered {
       records.append(try NodeRecord(attachment, target, at: portal, recovery: joinsPaths ? .failsOver : .waits))
+    }
+    var outdated: [KernelSession] = []
+    for record in records {
+      for session in standing where session.leads(to: record.target, at: record.portal) {
+        if try await !speaks(session, for: record) { outdated.append(session) }
+      }
+    }
+    if !outdated.isEmpty {
+      try await refuseIfUsed(standing)
+      for session in outdated { try await end(session) }
+      standing = try await look(for: attachment).sessions
     }
     return joinsPaths ? try await logInEverywhere(records, standing) : [try await logInSomewhere(records, standing)]
   }
@@ -65,22 +75,19 @@ extension KernelISCSIConnector {
     return sessions.sorted { $0.number < $1.number }
   }
 
-  /// The session of this record: the one that stands, if it was made with the same name and secret, or a new one.
+  /// The session of this record: the one that stands, or a new one.
   private func logIn(
     _ record: NodeRecord, _ standing: [KernelSession]
   ) async throws(StorageError) -> KernelSession {
     if let session = standing.first(where: { $0.leads(to: record.target, at: record.portal) }) {
-      if try await speaks(session, for: record) {
-        guard session.isLoggedIn else {
-          throw StorageError(
-            .unavailable,
-            "The session with \(record.target) at \(record.portal) is down (\(session.state)); iscsid is bringing it back."
-          )
-        }
-        try await keep(session, as: record)
-        return session
+      guard session.isLoggedIn else {
+        throw StorageError(
+          .unavailable,
+          "The session with \(record.target) at \(record.portal) is down (\(session.state)); iscsid is bringing it back."
+        )
       }
-      try await end(session)
+      try await keep(session, as: record)
+      return session
     }
     let database = places.database
     try await BlockingCalls.run { () throws(StorageError) in try database.write(record) }
@@ -125,12 +132,21 @@ extension KernelISCSIConnector {
       let folder = "class/iscsi_session/\(session.name)"
       let user = sysfs.text("\(folder)/username") ?? record.chapUser
       let secret = sysfs.text("\(folder)/password") ?? record.chapSecret
+      // One that stands was not asked to be let in again since the target got another account.
+      let isTrusted =
+        record.targetAccount.map { account in
+          [("username_in", account.user), ("password_in", account.secret)].allSatisfy { name, wanted in
+            let text = sysfs.text("\(folder)/\(name)") ?? ""
+            return text.isEmpty || text == "(null)" || text == wanted
+          }
+        } ?? true
       return session.initiator == record.initiator && user == record.chapUser && secret == record.chapSecret
+        && isTrusted
     }
   }
 
   /// What a later release or another number of portals would write today. The kernel's own copy counts while it runs.
-  private func keep(_ session: KernelSession, as record: NodeRecord) async throws(StorageError) {
+  func keep(_ session: KernelSession, as record: NodeRecord) async throws(StorageError) {
     let (sysfs, database) = (places.sysfs, places.database)
     try await BlockingCalls.run { () throws(StorageError) in
       if !database.holds(record) { try database.write(record) }

@@ -36,7 +36,8 @@ public struct KernelISCSIConnector: Connector {
     self.admin = admin
     self.logger = logger
     description = ConnectorDescription(
-      kind: "iscsi-kernel", protocolName: "iSCSI", initiator: initiator, namesInitiatorPerAttachment: true)
+      kind: "iscsi-kernel", protocolName: "iSCSI", initiator: initiator, namesInitiatorPerAttachment: true,
+      authenticatesTargets: true)
   }
 
   // MARK: What is there

@@ -83,6 +83,8 @@ struct DeviceMap: Sendable, Equatable {
 
   /// multipathd's maps have `mpath-` and the disk's WWID as their uuid.
   var isMultipath: Bool { uuid.hasPrefix("mpath-") }
+  /// kpartx makes one for each partition that it finds on a multipath map; it goes with that unless somebody uses it.
+  var isPartitionOfMultipath: Bool { uuid.wholeMatch(of: /part\d+-mpath-.*/) != nil }
 }
 
 /// Where a target listens.

@@ -35,10 +35,15 @@ struct NodeDatabase: Sendable {
     guard access(root, F_OK) == 0 else {
       throw StorageError(.missingPart, "\(attempt) failed: there is no \(root). Is open-iscsi installed?")
     }
-    for folder in ["", record.targetFolder, record.folder] {
-      guard mkdir("\(nodes)/\(folder)", 0o700) == 0 || errno == EEXIST else { throw Self.error(attempt) }
+    do throws(StorageError) {
+      for folder in ["", record.targetFolder, record.folder] {
+        guard mkdir("\(nodes)/\(folder)", 0o700) == 0 || errno == EEXIST else { throw Self.error(attempt) }
+      }
+      try put(record.text, at: "nodes/\(record.path)", attempt)
+    } catch {
+      tidy(record.entry)
+      throw error
     }
-    try put(record.text, at: "nodes/\(record.path)", of: record.attachment, attempt)
   }
 
   /// Every record that was made for an attachment of whomever.
@@ -62,11 +67,20 @@ struct NodeDatabase: Sendable {
     return line?.split(separator: " ").last.map(String.init)
   }
 
+  /// Whether the record is of one of several paths.
+  func hasBrothers(_ entry: Entry) -> Bool {
+    (try? String(contentsOfFile: "\(nodes)/\(entry.path)"))?.contains(NodeRecord.line(.failsOver)) ?? false
+  }
+
   /// When it returns, there is no such record. Folders that are empty then go with it.
   func remove(_ entry: Entry) throws(StorageError) {
     guard unlink("\(nodes)/\(entry.path)") == 0 || errno == ENOENT || errno == ENOTDIR else {
       throw Self.error("Deleting the node record of \(entry.target) at \(entry.portal)")
     }
+    tidy(entry)
+  }
+
+  private func tidy(_ entry: Entry) {
     rmdir("\(nodes)/\(entry.target)/\(entry.portal)")
     rmdir("\(nodes)/\(entry.target)")
   }
@@ -79,7 +93,7 @@ struct NodeDatabase: Sendable {
     let name = NodeRecord.interface(of: attachment)
     guard mkdir("\(root)/ifaces", 0o700) == 0 || errno == EEXIST else { throw Self.error("Making \(root)/ifaces") }
     try put(
-      "iface.iscsi_ifacename = \(name)\niface.transport_name = tcp\n", at: "ifaces/\(name)", of: attachment,
+      "iface.iscsi_ifacename = \(name)\niface.transport_name = tcp\n", at: "ifaces/\(name)",
       "Lending the interface \(name)")
   }
 
@@ -91,11 +105,11 @@ struct NodeDatabase: Sendable {
 
   // MARK: Files
 
-  private func put(
-    _ text: String, at path: String, of attachment: AttachmentID, _ attempt: String
-  ) throws(StorageError) {
-    // Not beside the file: open-iscsi takes every file there for a record.
-    let temporary = "\(root)/.\(path.split(separator: "/")[0])-\(NodeRecord.interface(of: attachment)).new"
+  private func put(_ text: String, at path: String, _ attempt: String) throws(StorageError) {
+    // Not beside the file: open-iscsi takes every file there for a record. Each path has its own, since those of one
+    // attachment are written at once; its name is within the 255 bytes of a file system's.
+    let words = path.split(separator: "/")
+    let temporary = "\(root)/.\(words[0])-\(words.dropFirst().suffix(2).joined(separator: "-")).new"
     unlink(temporary)
     let file = open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw Self.error(attempt) }

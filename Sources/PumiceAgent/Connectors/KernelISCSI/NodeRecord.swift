@@ -13,6 +13,7 @@ struct NodeRecord: Sendable, Equatable {
   let initiator: String
   let chapUser: String
   let chapSecret: String
+  let targetAccount: TargetAccount?
   let recovery: Recovery
 
   /// How long the kernel holds back reads and writes while the target is away.
@@ -36,7 +37,11 @@ struct NodeRecord: Sendable, Equatable {
   ) throws(StorageError) {
     try checkISCSIName("target.iqn", target.iqn)
     try checkISCSIName("target.initiator", target.initiator)
-    for (field, value) in [("target.chapUser", target.chapUser), ("target.chapSecret", target.chapSecret)] {
+    var words = [("target.chapUser", target.chapUser), ("target.chapSecret", target.chapSecret)]
+    if let account = target.targetAccount {
+      words += [("target.targetAccount.user", account.user), ("target.targetAccount.secret", account.secret)]
+    }
+    for (field, value) in words {
       // What the record's reader takes: a line, cut at white space, of a field of 255 characters.
       guard 1...255 ~= value.utf8.count, value.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) else {
         throw .invalid(field, "must be 1 to 255 printable characters without spaces.")
@@ -48,6 +53,7 @@ struct NodeRecord: Sendable, Equatable {
     initiator = target.initiator
     chapUser = target.chapUser
     chapSecret = target.chapSecret
+    targetAccount = target.targetAccount
     self.recovery = recovery
   }
 
@@ -71,6 +77,17 @@ struct NodeRecord: Sendable, Equatable {
 
   // MARK: Text
 
+  /// A target that does not show this is not let in.
+  private var targetLines: String {
+    targetAccount.map {
+      "node.session.auth.username_in = \($0.user)\nnode.session.auth.password_in = \($0.secret)\n"
+    } ?? ""
+  }
+
+  static func line(_ recovery: Recovery) -> String {
+    "node.session.timeo.replacement_timeout = \(recovery.seconds)\n"
+  }
+
   /// In the form that iscsiadm 2.1.8 writes; what is left out has open-iscsi's own defaults. See iscsid.conf.
   var text: String {
     """
@@ -89,7 +106,8 @@ struct NodeRecord: Sendable, Equatable {
     node.session.auth.authmethod = CHAP
     node.session.auth.username = \(chapUser)
     node.session.auth.password = \(chapSecret)
-    node.session.timeo.replacement_timeout = \(recovery.seconds)
+    \(targetLines)\
+    \(Self.line(recovery))\
     node.conn[0].address = \(portal.host)
     node.conn[0].port = \(portal.port)
     node.conn[0].startup = manual

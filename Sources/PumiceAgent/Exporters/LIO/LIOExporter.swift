@@ -85,7 +85,7 @@ public final class LIOExporter: TargetExporter {
     }
     return ExportedTarget(
       portals: portals, iqn: reader.names.name, lun: LIONames.unit, initiator: export.initiator,
-      chapUser: export.chapUser, chapSecret: export.chapSecret)
+      chapUser: export.chapUser, chapSecret: export.chapSecret, targetAccount: export.targetAccount)
   }
 
   /// The kernel ends the sessions of an entry before its removal returns, commands under way included. When a disk does not
@@ -197,7 +197,11 @@ public final class LIOExporter: TargetExporter {
     guard !["0x", "0b"].contains(export.chapUser.prefix(2).lowercased()) else {
       throw .invalid("chapUser", "must not begin with 0x or 0b when the target is LIO.")
     }
-    for (field, text) in [("chapUser", export.chapUser), ("chapSecret", export.chapSecret)] {
+    var words = [("chapUser", export.chapUser), ("chapSecret", export.chapSecret)]
+    if let account = export.targetAccount {
+      words += [("targetAccount.user", account.user), ("targetAccount.secret", account.secret)]
+    }
+    for (field, text) in words {
       guard 1...255 ~= text.utf8.count, text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }), !LIOReader.isUnset(text) else {
         throw .invalid(
           field, "must be 1 to 255 printable characters without spaces, and not begin with \(LIOReader.noSecret).")

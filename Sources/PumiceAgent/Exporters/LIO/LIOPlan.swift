@@ -179,6 +179,12 @@ struct LIOPlan {
         append(.write(value, to: "\(folder)/attrib/authentication"))
       }
       map(wanted, over: existing, in: folder)
+      for (key, old, new) in [
+        ("userid_mutual", existing?.targetUser ?? "", wanted.targetUser),
+        ("password_mutual", existing?.targetSecret ?? "", wanted.targetSecret),
+      ] where old != new {
+        append(.write(new.isEmpty ? LIOReader.noSecret : new, to: "\(folder)/auth/\(key)"))
+      }
       if existing?.user ?? "" != wanted.user { append(.write(wanted.user, to: "\(folder)/auth/userid")) }
       if let secret = wanted.secret, existing?.secret != secret {
         append(.write(secret, to: "\(folder)/auth/password"))

@@ -52,6 +52,14 @@ struct LIOReader: Sendable {
     admission.tag = try configfs.value("\(folder)/tag") ?? ""
     admission.user = try configfs.value("\(folder)/auth/userid") ?? ""
     admission.secret = try configfs.value("\(folder)/auth/password").flatMap { Self.isUnset($0) ? nil : $0 }
+    if withValues {
+      let (user, secret) = (
+        try configfs.value("\(folder)/auth/userid_mutual") ?? "",
+        try configfs.value("\(folder)/auth/password_mutual") ?? ""
+      )
+      admission.targetUser = Self.isUnset(user) ? "" : user
+      admission.targetSecret = Self.isUnset(secret) ? "" : secret
+    }
     for unit in try folders(folder, beginningWith: "lun_") {
       let mapping = LIOTargetState.Mapping(
         link: try link(in: "\(folder)/\(unit)"),

@@ -1,4 +1,5 @@
 import PumiceModel
+import PumiceWire
 
 /// What shall be, made from what is. Throws `conflict`, and nothing is changed, where somebody else's objects are in the
 /// way.
@@ -107,6 +108,7 @@ extension LIOTargetState.Group {
     admissions = admissions.filter { $0.value.attachment(of: $0.key) != export.attachment }
     admissions[initiator] = LIOTargetState.Admission(
       tag: "\(export.attachment)", user: export.chapUser, secret: export.chapSecret,
+      targetUser: export.targetAccount?.user ?? "", targetSecret: export.targetAccount?.secret ?? "",
       mapping: LIOTargetState.Mapping(
         link: LIOTargetState.Link(name: LIONames.link, destination: names.unit), isReadOnly: export.readOnly),
       authentication: present?.authentication == "0" ? "-1" : present?.authentication)

@@ -26,6 +26,9 @@ struct LIOTargetState: Equatable, Sendable {
     var user = ""
     /// `nil`: nobody can log in.
     var secret: String?
+    /// By which the target shows itself to this initiator. LIO does so for initiators that ask, if it has both parts.
+    var targetUser = ""
+    var targetSecret = ""
     /// The logical unit as this initiator has it; `nil`: not at all.
     var mapping: Mapping?
     /// Units that somebody else gave it.

@@ -33,6 +33,34 @@ struct NodeRecordTests {
     }
   }
 
+  @Test func theTargetHasToShowItselfWhereItCan() throws {
+    #expect(!(try record().text.contains("name_in")))
+    var mutual = target()
+    mutual.targetAccount = TargetAccount(user: "target", secret: "another-secret16")
+    let lines = try record("10.0.0.7:3260", mutual).text.split(separator: "\n")
+    #expect(lines.contains("node.session.auth.username_in = target"))
+    #expect(lines.contains("node.session.auth.password_in = another-secret16"))
+    #expect(lines.contains("node.session.timeo.replacement_timeout = 86400"))
+    mutual.targetAccount?.secret = "a\nb"
+    let refusal = #expect(throws: StorageError.self) { _ = try record("a:1", mutual) }
+    #expect(refusal?.field == "target.targetAccount.secret")
+  }
+
+  @Test func twoPathsOfOneAttachmentAreWrittenAtOnce() async throws {
+    try await withThrowingTaskGroup { group in
+      let folder = try TemporaryFolder()
+      defer { folder.remove() }
+      let database = NodeDatabase(root: folder.path)
+      for _ in 0..<20 {
+        let records = try ["10.0.0.7:3260", "10.0.1.7:3260", "[fd00::7]:3260"].map { try record($0) }
+        for record in records { group.addTask { try database.write(record) } }
+        try await group.waitForAll()
+        #expect(records.allSatisfy { database.holds($0) })
+        for record in records { try database.remove(record.entry) }
+      }
+    }
+  }
+
   @Test func addressesStandWithoutBrackets() throws {
     let record = try record("[fd00::7]:3261")
     #expect(record.text.contains("\nnode.conn[0].address = fd00::7\n"))

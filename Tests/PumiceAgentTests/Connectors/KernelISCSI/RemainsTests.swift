@@ -12,10 +12,12 @@ struct RemainsTests {
   }
 
   private func findings(
-    _ view: KernelView = KernelView(), records: [NodeDatabase.Entry: String] = [:], links: [AttachmentID: String] = [:],
-    wanted: Set<AttachmentID> = []
+    _ view: KernelView = KernelView(), records: [NodeDatabase.Entry: String] = [:],
+    joined: Set<AttachmentID> = [], links: [AttachmentID: String] = [:], wanted: Set<AttachmentID> = []
   ) -> [Inventory.Leftover] {
-    Remains(initiator: node, view: view, records: records, links: links).findings { wanted.contains($0) }
+    Remains(initiator: node, view: view, records: records, joined: joined, links: links).findings {
+      wanted.contains($0)
+    }
   }
 
   private func session(_ initiator: String? = nil) -> KernelSession {
@@ -82,9 +84,12 @@ struct RemainsTests {
     #expect(
       findings(KernelView(sessions: [one], maps: [map], disks: [disk]), wanted: [attachment]).map(\.kind)
         == [.seizedDisk])
-    // With two paths it is meant.
+    // Of one of several paths it is meant, also while the others are away.
     other.number = 8
-    #expect(findings(KernelView(sessions: [one, other], maps: [map], disks: [disk]), wanted: [attachment]).isEmpty)
+    for sessions in [[one, other], [one]] {
+      let view = KernelView(sessions: sessions, maps: [map], disks: [disk])
+      #expect(findings(view, joined: [attachment], wanted: [attachment]).isEmpty)
+    }
     // A logical volume on a host's disk is the host's.
     let volume = DeviceMap(
       name: "dm-2", label: "vg-lv", uuid: "LVM-x", number: "253:2", size: .mebibytes(8), parts: ["sdb"], holders: [])

@@ -1,4 +1,5 @@
 import PumiceModel
+import PumiceWire
 import Testing
 
 @testable import PumiceAgent
@@ -84,6 +85,23 @@ struct LIOPlanTests {
     let secret = try #require(operations.firstIndex { $0.path.hasSuffix("auth/password") })
     let disk = try #require(operations.firstIndex { $0.path.hasSuffix("lun_1/volume") && $0.path.contains("/acls/") })
     #expect(disk < secret)
+  }
+
+  @Test func theTargetShowsItselfOnlyToInitiatorsThatAsk() throws {
+    let model = ModelConfigfs()
+    var export = Self.export()
+    let folder = "\(Self.names.admission(export.initiator))/auth"
+    try Self.ensure(export, Self.file, model)
+    #expect(try model.value("\(folder)/userid_mutual") == "")
+    export.targetAccount = TargetAccount(user: "pumice-target", secret: "another-secret16")
+    try Self.ensure(export, Self.file, model)
+    #expect(try model.value("\(folder)/userid_mutual") == "pumice-target")
+    #expect(try model.value("\(folder)/password_mutual") == "another-secret16")
+    #expect(try Self.plan(ensuring: export, Self.file, model) == [])
+    export.targetAccount = nil
+    try Self.ensure(export, Self.file, model)
+    #expect(try model.value("\(folder)/password_mutual") == LIOReader.noSecret)
+    #expect(try Self.plan(ensuring: export, Self.file, model) == [])
   }
 
   @Test func nothingIsDoneTwice() throws {

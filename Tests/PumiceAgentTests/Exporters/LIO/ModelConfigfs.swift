@@ -160,7 +160,8 @@ extension ModelConfigfs.Tree {
     "attrib/demo_mode_discovery": "1",
   ]
   private static let admissionValues = [
-    "tag": "", "auth/userid": "", "auth/password": "", "attrib/authentication": "-1", "info": "No active iSCSI Session",
+    "tag": "", "auth/userid": "", "auth/password": "", "auth/userid_mutual": "", "auth/password_mutual": "",
+    "attrib/authentication": "-1", "info": "No active iSCSI Session",
   ]
 
   fileprivate mutating func remove(_ path: String) -> Int32 {
