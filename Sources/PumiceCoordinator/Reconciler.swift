@@ -16,9 +16,10 @@ public struct Reconciler: Service {
     case timer(Timestamp)
   }
 
-  /// How many calls may be under way at once: in all, and to one node.
+  /// How many calls may be under way at once: in all, and to one node. What a node does one after the other, such as
+  /// changes of a volume group, it shall get done for all within the deadline of a call.
   static let maxConcurrentWork = 256
-  static let maxConcurrentWorkPerNode = 48
+  static let maxConcurrentWorkPerNode = 24
 
   private let store: Store
   private let work: PendingWorkRunner
@@ -42,7 +43,7 @@ public struct Reconciler: Service {
       group.addTask {
         for await _ in changes { continuation.yield(.storeChanged) }
       }
-      var running: [WorkKey: NodeName?] = [:]
+      var running: [WorkKey: [NodeName]] = [:]
       var perNode: [NodeName: Int] = [:]
       var nextTimer: Timestamp?
       continuation.yield(.storeChanged)
@@ -52,7 +53,7 @@ public struct Reconciler: Service {
           switch event {
           case .storeChanged: break
           case .finished(let key):
-            if let node = running.removeValue(forKey: key), let node { perNode[node, default: 1] -= 1 }
+            for node in running.removeValue(forKey: key) ?? [] { perNode[node, default: 1] -= 1 }
           case .timer(let moment):
             if nextTimer == moment { nextTimer = nil }
           }
@@ -65,10 +66,10 @@ public struct Reconciler: Service {
               continue
             }
             guard running.count < Self.maxConcurrentWork else { break }
-            let node = tables.nodeToAsk(about: key)
-            if let node, perNode[node, default: 0] >= Self.maxConcurrentWorkPerNode { continue }
-            running[key] = .some(node)
-            if let node { perNode[node, default: 0] += 1 }
+            let nodes = tables.nodesToAsk(about: key)
+            if nodes.contains(where: { perNode[$0, default: 0] >= Self.maxConcurrentWorkPerNode }) { continue }
+            running[key] = nodes
+            for node in nodes { perNode[node, default: 0] += 1 }
             group.addTask {
               await work.perform(key)
               continuation.yield(.finished(key))
@@ -101,14 +102,20 @@ extension Tables {
     }
   }
 
-  /// The node that the next call about a row goes to, if it goes to one.
-  func nodeToAsk(about key: WorkKey) -> NodeName? {
+  /// The nodes that the next calls about a row go to, if they go to any.
+  func nodesToAsk(about key: WorkKey) -> [NodeName] {
     switch key {
-    case .volume(let id): volumes[id]?.pool?.node
-    case .snapshot(let id): snapshots[id]?.pool.node
+    case .volume(let id): return [volumes[id]?.pool?.node].compactMap(\.self)
+    case .snapshot(let id): return [snapshots[id]?.pool.node].compactMap(\.self)
     case .attachment(let id):
-      attachments[id].flatMap { $0.state == .withdrawing ? volumes[$0.volume]?.pool?.node : $0.node }
-    case .residue(let key): key.pool.node
+      guard let attachment = attachments[id] else { return [] }
+      let storage = volumes[attachment.volume]?.pool?.node
+      return switch attachment.pendingWork {
+      case .connect where storage != attachment.node: [storage, attachment.node].compactMap(\.self)
+      case .withdraw: [storage].compactMap(\.self)
+      case .connect, .disconnect, nil: [attachment.node]
+      }
+    case .residue(let key): return [key.pool.node]
     }
   }
 }

@@ -5,7 +5,7 @@ import Synchronization
 
 /// The one way to LVM: starts its commands, keeps what they say about one volume group, and has them wait for each other.
 ///
-/// Changes come one at a time, and each is followed by what it makes of the group (`VolumeGroup.apply`) instead of by a
+/// Changes come one at a time, or several of a kind by one process (`GatheredChanges`), and each is followed by what it makes of the group (`VolumeGroup.apply`) instead of by a
 /// report. Changes by others are noticed by `MetadataFingerprint`, before anything that is kept is used.
 final class LVM: LogicalVolumeManager {
   typealias Run =
@@ -18,6 +18,13 @@ final class LVM: LogicalVolumeManager {
     var fingerprint = Duration.seconds(10)
     /// A change is killed only when it is hopeless: what it leaves may be suspended devices.
     var change = Duration.seconds(900)
+    /// For how long nobody looks again whether somebody else has changed the group. One call asks several times, and between
+    /// a look and what follows it others may come, too: LVM's own commands go by what is there.
+    var look = Duration.milliseconds(50)
+    /// How often the group is read in a stream of changes after which it is not known.
+    var betweenReports = Duration.seconds(1)
+    /// For how long somebody is kept waiting who may ask again.
+    var room = Duration.seconds(10)
   }
 
   private struct State {
@@ -25,6 +32,8 @@ final class LVM: LogicalVolumeManager {
     /// When the figures that metadata doesn't hold were read.
     var readAt: ContinuousClock.Instant?
     var fingerprint: MetadataFingerprint?
+    /// When the metadata was last seen to have it.
+    var seenAt: ContinuousClock.Instant?
     /// Paths of the physical volumes that LVM is let see; `nil` until they are known.
     var devices: [String]?
     /// Counts changes by this agent, so that a report that began before one is not kept.
@@ -43,18 +52,22 @@ final class LVM: LogicalVolumeManager {
   private let logger: Logger
   private let state = Mutex(State())
   private let turns = KeyedLock<Turn>()
+  private let gathered = GatheredChanges()
+  private let admission: ChangeAdmission
   private enum Turn: Hashable, Sendable { case read, change }
 
   /// - Parameters:
   ///   - lockFolder: `global/locking_dir` of lvm.conf.
   ///   - run: Starts `lvm` or `dmsetup`; the first argument says which command of LVM, or is `dmsetup`.
   init(
-    group name: String, patience: Patience = Patience(), lockFolder: String = "/run/lock/lvm", logger: Logger,
+    group name: String, patience: Patience = Patience(), lockFolder: String = "/run/lock/lvm",
+    admission: ChangeAdmission = ChangeAdmission(), logger: Logger,
     run: @escaping Run = LVM.process
   ) {
     self.name = name
     lock = VolumeGroupLock(group: name, folder: lockFolder)
     self.patience = patience
+    self.admission = admission
     self.logger = logger
     self.run = run
   }
@@ -81,18 +94,21 @@ final class LVM: LogicalVolumeManager {
 
   /// What is known of the group, if it may be used.
   private func kept(_ freshness: Freshness) async -> VolumeGroup? {
-    let (group, readAt, fingerprint, isChanging) = state.withLock {
-      ($0.group, $0.readAt, $0.fingerprint, $0.isChanging)
+    let (group, readAt, fingerprint, seenAt, isChanging) = state.withLock {
+      ($0.group, $0.readAt, $0.fingerprint, $0.seenAt, $0.isChanging)
     }
     guard let group, let readAt else { return nil }
     let age: Duration = freshness == .live ? .seconds(2) : .seconds(30)
     guard readAt.duration(to: .now) <= age else { return nil }
     // While a change of ours is under way, the metadata differs for that reason.
     if isChanging { return group }
+    if fingerprint != nil, let seenAt, seenAt.duration(to: .now) < patience.look { return group }
+    let now = ContinuousClock.now
     guard let fingerprint, await currentFingerprint() == fingerprint else {
       // A change of ours may have begun, or ended, while the block was being read.
       return state.withLock { $0.isChanging || $0.fingerprint != fingerprint ? $0.group : nil }
     }
+    state.withLock { if $0.fingerprint == fingerprint { $0.seenAt = now } }
     return group
   }
 
@@ -122,6 +138,7 @@ final class LVM: LogicalVolumeManager {
       let names = read.physicalVolumes.filter { !$0.isMissing }.map(\.name)
       // Without the fingerprint from before, it is not known whether the report is already outdated.
       state.fingerprint = names == state.devices ? before : nil
+      state.seenAt = nil
       state.devices = names
       state.group = read
       state.readAt = .now
@@ -176,24 +193,106 @@ final class LVM: LogicalVolumeManager {
   // MARK: Changing
 
   func run(_ commands: LVMCommand...) async throws(StorageError) {
-    try await turns.withLock(.change) { () async throws(StorageError) in
-      try await resumeWhatIsSuspended()
-      let isTrusted = await begin()
+    if commands.count == 1, let kind = commands[0].kind { return try await gather(commands[0], kind) }
+    try await turns.withLock(.change) { () async throws(StorageError) in try await change(commands) }
+  }
+
+  func whenThereIsRoom<Value: Sendable>(
+    _ work: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value? {
+    let deadline = ContinuousClock.now + patience.room
+    while !admission.enter() {
+      guard .now < deadline, (try? await Task.sleep(for: .milliseconds(200))) != nil else { return nil }
+    }
+    defer { admission.leave() }
+    return try await work()
+  }
+
+  /// Waits for the turn, and makes the change with all others of its kind that wait by then; or has one of those make it.
+  private func gather(_ command: LVMCommand, _ kind: LVMCommand.Kind) async throws(StorageError) {
+    if let outcome = await gathered.join(command, kind) { return try outcome.get() }
+    var hasTurn = false
+    do throws(StorageError) {
+      try await turns.withLock(.change) { () async throws(StorageError) in
+        hasTurn = true
+        let followers = gathered.takeFollowers(kind)
+        let outcomes = await outcomes(of: [command] + followers.map(\.command))
+        for (follower, outcome) in zip(followers, outcomes.dropFirst()) {
+          follower.continuation.resume(returning: outcome)
+        }
+        try outcomes[0].get()
+      }
+    } catch {
+      if !hasTurn { gathered.giveUp(kind) }
+      throw error
+    }
+  }
+
+  /// Makes changes of a kind by one process; when that fails, one after the other, for who is to know of which.
+  private func outcomes(of commands: [LVMCommand]) async -> [GatheredChanges.Outcome] {
+    var failure: StorageError?
+    if commands.count > 1 {
       do throws(StorageError) {
-        for command in commands {
-          _ = try await lvm(
-            command.arguments(group: name), devices: state.withLock(\.devices),
-            attempt: command.attempt(group: name), deadline: patience.change, isRepeatable: command.isRepeatable)
+        try await change(commands, together: true)
+        return commands.map { _ in .success(()) }
+      } catch {
+        // What hangs would hang again, for each.
+        if error.code == .timeout { return commands.map { _ in .failure(error) } }
+        failure = error
+      }
+    }
+    var outcomes: [GatheredChanges.Outcome] = []
+    for command in commands {
+      do throws(StorageError) {
+        if failure != nil, case .remove(let name) = command, try await group(.known)[name] == nil {
+          outcomes.append(.success(()))
+        } else {
+          try await change([command])
+          outcomes.append(.success(()))
+        }
+      } catch {
+        outcomes.append(.failure(error))
+      }
+    }
+    return outcomes
+  }
+
+  /// Runs the commands one after the other, or one process for all. Inside the turn.
+  private func change(_ commands: [LVMCommand], together: Bool = false) async throws(StorageError) {
+    try await resumeWhatIsSuspended()
+    await readIfOthersWait()
+    let isTrusted = await begin()
+    let start = ContinuousClock.now
+    do throws(StorageError) {
+      for part in together ? [commands] : commands.map({ [$0] }) {
+        _ = try await lvm(
+          LVMCommand.arguments(part, group: name), devices: state.withLock(\.devices),
+          attempt: LVMCommand.attempt(part, group: name), deadline: patience.change, isRepeatable: part[0].isRepeatable)
+        for command in part {
           let isPredicted = state.withLock { state in state.group?.apply(command) ?? false }
           if !isPredicted { state.withLock { $0.group = nil } }
         }
-        await end(isTrusted: isTrusted)
-      } catch {
-        state.withLock { $0.group = nil }
-        await end(isTrusted: false)
-        throw error
       }
+      if !together { admission.note(start.duration(to: .now)) }
+      await end(isTrusted: isTrusted)
+    } catch {
+      state.withLock { $0.group = nil }
+      await end(isTrusted: false)
+      throw error
     }
+  }
+
+  /// In a stream of changes, reads the group between two of them when what is kept is getting old: a report beside a change
+  /// would wait for LVM's lock, hold up the change, and be outdated at once. Inside the turn.
+  private func readIfOthersWait() async {
+    guard turns.waiters(for: .change) > 0 else { return }
+    let isOld = state.withLock { state in
+      guard let age = state.readAt?.duration(to: .now) else { return true }
+      return age > .seconds(10) || state.group == nil && age >= patience.betweenReports
+    }
+    guard isOld else { return }
+    // Whoever needs it, and finds nothing, meets the error in a report of their own.
+    _ = try? await turns.withLock(.read) { () async throws(StorageError) in try await report() }
   }
 
   /// Returns whether what is kept was true until now.
@@ -208,11 +307,13 @@ final class LVM: LogicalVolumeManager {
   }
 
   private func end(isTrusted: Bool) async {
+    let instant = ContinuousClock.now
     let now = await currentFingerprint()
     state.withLock { state in
       state.isChanging = false
       state.changes += 1
       state.fingerprint = now
+      state.seenAt = isTrusted ? instant : nil
       if !isTrusted || now == nil { state.group = nil }
     }
   }

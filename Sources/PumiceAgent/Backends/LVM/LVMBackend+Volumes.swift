@@ -23,7 +23,10 @@ extension LVMBackend {
     }
     if isThin {
       try requireRoom(in: catalog, attempt)
-      return .done(try await makeThin(id, request, size, in: catalog))
+      let made = try await lvm.whenThereIsRoom { () async throws(StorageError) in
+        try await makeThin(id, request, size, in: try await self.catalog())
+      }
+      return made.map { .done($0) } ?? .underway(Progress(done: 0))
     }
     return try await copies.withLock(id) { () async throws(StorageError) in
       try await makeThick(id, request, size)

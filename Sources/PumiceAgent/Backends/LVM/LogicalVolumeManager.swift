@@ -15,6 +15,12 @@ protocol LogicalVolumeManager: Sendable {
   /// Runs these one after another, with no other change of the group by this agent in between, up to the first that fails.
   func run(_ commands: LVMCommand...) async throws(StorageError)
 
+  /// Does the work, which makes one slow change, unless that would come to its turn too late: then, after some seconds,
+  /// `nil`. For calls that can be asked for again.
+  func whenThereIsRoom<Value: Sendable>(
+    _ work: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value?
+
   /// The extents of a plain logical volume, such as "/dev/sda:5-9".
   func extents(of name: String) async throws(StorageError) -> [String]
 }
@@ -25,4 +31,12 @@ enum Freshness: Sendable {
   case known
   /// As it is now: read within the last two seconds.
   case live
+}
+
+extension LogicalVolumeManager {
+  func whenThereIsRoom<Value: Sendable>(
+    _ work: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value? {
+    try await work()
+  }
 }

@@ -84,20 +84,32 @@ struct LVMTests {
   }
 
   private func with(
-    _ patience: LVM.Patience = LVM.Patience(),
+    _ patience: LVM.Patience = LVM.Patience(), room: Duration = .seconds(12),
     _ body: (LVM, Program, Disk, TemporaryFolder) async throws -> Void
   ) async throws {
     let folder = try TemporaryFolder()
     defer { folder.remove() }
+    var patience = patience
+    // What others do is to be noticed at once.
+    patience.look = .zero
     let disk = try Disk(in: folder)
     let fixture = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/fullreport.json")
     let report = try String(contentsOf: fixture, encoding: .utf8).replacing("/dev/vda", with: disk.path)
     let program = Program(report: report)
-    let lvm = LVM(group: "vg0", patience: patience, lockFolder: folder.path, logger: .silent) {
+    let lvm = LVM(
+      group: "vg0", patience: patience, lockFolder: folder.path, admission: ChangeAdmission(room: room), logger: .silent
+    ) {
       arguments, deadline throws(StorageError) in try await program.run(arguments, deadline)
     }
     try await body(lvm, program, disk, folder)
   }
+
+  /// What changes make of the group is not read between them.
+  private static let withoutReports: LVM.Patience = {
+    var patience = LVM.Patience()
+    patience.betweenReports = .seconds(60)
+    return patience
+  }()
 
   private let thin = LVMCommand.createThin(name: "volume-1", pool: "pool0", size: .mebibytes(8), tags: ["pumice"])
 
@@ -282,8 +294,124 @@ struct LVMTests {
     }
   }
 
+  @Test func activationsThatWaitTogetherTakeOneProcess() async throws {
+    try await with(Self.withoutReports) { lvm, program, _, _ in
+      _ = try await lvm.group(.known)
+      program.answer { arguments, _ throws(StorageError) in
+        do { try await Task.sleep(for: .milliseconds(arguments[0] == "lvcreate" ? 1000 : 50)) } catch {}
+        return nil
+      }
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await lvm.run(thin) }
+        try await Task.sleep(for: .milliseconds(200))
+        for number in 0..<40 { group.addTask { try await lvm.run(.activate(name: "a\(number)")) } }
+        try await group.waitForAll()
+      }
+      let calls = program.calls.filter { $0.first == "lvchange" }
+      #expect(calls.count == 2, "no more than 32 go together")
+      let paths = calls.flatMap { call in call.filter { $0.hasPrefix("vg0/") } }
+      #expect(Set(paths) == Set((0..<40).map { "vg0/a\($0)" }))
+      #expect(paths.count == 40)
+    }
+  }
+
+  @Test func ofChangesMadeTogetherOnlyThoseFailThatCannotBeMade() async throws {
+    try await with(Self.withoutReports) { lvm, program, disk, _ in
+      _ = try await lvm.group(.known)
+      let report = program.state.withLock(\.report)
+      program.answer { arguments, _ throws(StorageError) in
+        do { try await Task.sleep(for: .milliseconds(arguments[0] == "lvcreate" ? 1000 : 50)) } catch {}
+        guard arguments[0] == "lvremove" else { return nil }
+        // Others are removed all the same, as LVM does.
+        try? disk.commit()
+        let isGone = arguments.contains("vg0/thin1")
+        if isGone {
+          program.state.withLock { $0.report = report.replacing(#""lv_name":"thin1""#, with: #""lv_name":"x""#) }
+        }
+        guard arguments.contains("vg0/thick1") else { return nil }
+        return CommandRunner.Outcome(
+          exitCode: 5, standardOutput: "", standardError: "  Logical volume vg0/thick1 contains a filesystem in use.")
+      }
+      let failed = await withTaskGroup(of: String?.self) { group in
+        group.addTask {
+          try? await lvm.run(thin)
+          return nil
+        }
+        try? await Task.sleep(for: .milliseconds(200))
+        for name in ["thin1", "thick1"] {
+          group.addTask {
+            do {
+              try await lvm.run(.remove(name: name))
+              return nil
+            } catch { return name }
+          }
+        }
+        return await group.reduce(into: [String]()) { names, name in if let name { names.append(name) } }
+      }
+      #expect(failed == ["thick1"])
+      #expect(program.verbs.count(where: { $0 == "lvremove" }) == 2, "the one that was gone is not removed again")
+    }
+  }
+
+  @Test func inAStreamOfChangesTheGroupIsReadBetweenThem() async throws {
+    var patience = LVM.Patience()
+    patience.betweenReports = .zero
+    try await with(patience) { lvm, program, disk, _ in
+      _ = try await lvm.group(.known)
+      let inside = Mutex(0)
+      program.answer { arguments, _ throws(StorageError) in
+        inside.withLock { $0 += 1 }
+        #expect(inside.withLock { $0 } == 1, "a report beside a change")
+        do { try await Task.sleep(for: .milliseconds(20)) } catch {}
+        if arguments[0] == "lvcreate" { try? disk.commit() }
+        inside.withLock { $0 -= 1 }
+        return nil
+      }
+      // Somebody else changes it: what the first change leaves is not known.
+      try disk.commit()
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for number in 0..<5 {
+          group.addTask {
+            try await lvm.run(
+              .createThin(name: "volume-\(number)", pool: "pool0", size: .mebibytes(5), tags: ["pumice"]))
+          }
+        }
+        try await group.waitForAll()
+      }
+      #expect(program.verbs == ["fullreport", "lvcreate", "fullreport"] + Array(repeating: "lvcreate", count: 4))
+      _ = try await lvm.group(.known)
+      #expect(program.verbs.count(where: { $0 == "fullreport" }) == 2)
+    }
+  }
+
+  @Test func whoWouldWaitTooLongIsToldToAskAgain() async throws {
+    var patience = LVM.Patience()
+    patience.room = .milliseconds(50)
+    try await with(patience, room: .milliseconds(700)) { lvm, program, _, _ in
+      _ = try await lvm.group(.known)
+      program.answer { _, _ throws(StorageError) in
+        do { try await Task.sleep(for: .milliseconds(1500)) } catch {}
+        return nil
+      }
+      let made = try await withThrowingTaskGroup(of: Bool.self) { group in
+        for number in 0..<6 {
+          group.addTask {
+            try await lvm.whenThereIsRoom { () async throws(StorageError) in
+              try await lvm.run(.retag(name: "a\(number)", add: ["pumice"], delete: []))
+              return true
+            } ?? false
+          }
+        }
+        return try await group.reduce(into: []) { $0.append($1) }
+      }
+      #expect(made.count(where: \.self) == 2)
+      // Now it is known how long a change takes here.
+      #expect(try await lvm.whenThereIsRoom { () async throws(StorageError) in true } == true)
+    }
+  }
+
   @Test func changesComeOneAtATimeAndBatchesInOnePiece() async throws {
-    try await with { lvm, program, _, _ in
+    try await with(Self.withoutReports) { lvm, program, _, _ in
       _ = try await lvm.group(.known)
       program.answer { arguments, _ throws(StorageError) in
         do { try await Task.sleep(for: .milliseconds(1)) } catch {}
@@ -297,7 +425,8 @@ struct LVMTests {
         }
         try await group.waitForAll()
       }
-      #expect(program.verbs.dropFirst() == Array(repeating: ["lvrename", "lvremove"], count: 10).flatMap(\.self)[...])
+      let changes = program.verbs.filter { $0 != "fullreport" }
+      #expect(changes == Array(repeating: ["lvrename", "lvremove"], count: 10).flatMap(\.self))
     }
   }
 }
