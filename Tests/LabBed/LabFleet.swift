@@ -15,16 +15,21 @@ public struct LabFleet: Sendable {
   private let kind: LabStorage
 
   /// Prepares everything; nothing runs yet.
-  public init(storage kind: LabStorage, in bed: Bed) async throws {
+  ///
+  /// - Parameter reportInterval: How often the agents report, in seconds; 10 unless an operator says otherwise.
+  public init(storage kind: LabStorage, in bed: Bed, reportInterval: Int = 1) async throws {
     lab = try await Lab(in: bed)
-    coordinator = try CoordinatorDaemon(in: bed, on: lab.network, extra: "allow_unauthenticated_remote: true")
+    coordinator = try CoordinatorDaemon(
+      in: bed, on: lab.network, reportInterval: reportInterval, extra: "allow_unauthenticated_remote: true")
     api = API(url: try await lab.url(ofServiceAt: coordinator.address))
     storage = try lab.node("storage", number: 11, disks: kind.disks)
-    storageAgent = try NodeAgent(on: storage, coordinator: coordinator, of: lab, drivers: kind.drivers(storage.address))
+    storageAgent = try NodeAgent(
+      on: storage, coordinator: coordinator, of: lab, reportInterval: reportInterval,
+      drivers: kind.drivers(storage.address))
     self.kind = kind
     libvirt = try LibvirtDaemon(in: bed, on: lab.network)
     computeAgent = try AgentDaemon(
-      "compute", coordinator: coordinator, on: lab.network, in: bed,
+      "compute", coordinator: coordinator, on: lab.network, in: bed, reportInterval: reportInterval,
       drivers: """
         hypervisor:
           kind: libvirt
@@ -35,6 +40,15 @@ public struct LabFleet: Sendable {
 
   /// Starts all and returns when the coordinator knows the storage node's pool and the running guest.
   public func start() async throws {
+    try await startWithoutGuest()
+    try await telling {
+      try await guest.start()
+      try await api.waitForInstance(guest.id)
+    }
+  }
+
+  /// Starts all but the guest and returns when the coordinator knows the storage node's pool.
+  public func startWithoutGuest() async throws {
     try await telling {
       async let storage: Void = startStorage()
       async let libvirt: Void = libvirt.start()
@@ -45,9 +59,17 @@ public struct LabFleet: Sendable {
       try await eventually("the coordinator knows the storage node's pool") {
         !(try await api.get("/v3/\(api.project)/scheduler-stats/get_pools")["pools"].array.isEmpty)
       }
-      try await guest.start()
-      try await api.waitForInstance(guest.id)
     }
+  }
+
+  /// Makes so many domains that are shut off, and returns when the coordinator knows them. A volume that such a one gets is
+  /// exported, logged in to, compared with its serial and put into the domain's stored configuration.
+  public func defineGuests(_ count: Int) async throws -> [Guest] {
+    let image = try await GuestImage.prepare(in: lab.bed)
+    let guests = (1...count).map { Guest("guest-\($0)", image: image, libvirt: libvirt, in: lab.bed) }
+    for guest in guests { try await guest.define() }
+    for guest in guests { try await api.waitForInstance(guest.id, status: "SHUTOFF") }
+    return guests
   }
 
   /// Boots the storage node and starts its agent, as systemd would.

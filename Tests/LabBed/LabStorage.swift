@@ -50,12 +50,14 @@ public struct LabStorage: Sendable, CustomStringConvertible {
 
   /// Logical volumes in a thin pool, exported by the kernel.
   public static let thinLVMOverLIO = lvmOverLIO("thin")
+  /// The same with room for hundreds of volumes, as far as thin ones may promise more than there is; and one disk more.
+  public static let largeThinLVMOverLIO = lvmOverLIO("thin", disks: [65536, 65536])
   /// Logical volumes of whole extents, exported by the kernel.
   public static let thickLVMOverLIO = lvmOverLIO("thick")
 
-  private static func lvmOverLIO(_ provisioning: String) -> LabStorage {
+  private static func lvmOverLIO(_ provisioning: String, disks: [Int] = [16384]) -> LabStorage {
     LabStorage(
-      "\(provisioning) LVM over LIO", disks: [16384],
+      "\(provisioning) LVM over LIO", disks: disks,
       preparation: "vgs data >/dev/null 2>&1 || vgcreate data /dev/ubdb",
       leftovers: """
         set -e

@@ -9,13 +9,16 @@ public struct NodeAgent: Sendable {
   public let url: String
 
   /// - Parameter drivers: The lines of its configuration file that say which backends, exporter and hypervisor it has.
-  public init(on node: LabNode, coordinator: CoordinatorDaemon, of lab: Lab, drivers: String) throws {
+  public init(
+    on node: LabNode, coordinator: CoordinatorDaemon, of lab: Lab, reportInterval: Int = 1, drivers: String
+  ) throws {
     name = node.name
     let address = "\(node.address):9776"
     url = "http://\(address)"
     let configuration = try node.bed.folder.write(
       AgentDaemon.configuration(
-        name, address: address, coordinator: coordinator, state: "/var/lib/pumice-agent", drivers: drivers),
+        name, address: address, coordinator: coordinator, state: "/var/lib/pumice-agent",
+        reportInterval: reportInterval, drivers: drivers),
       to: "\(name).yaml")
     let network = lab.network
     daemon = NodeDaemon(

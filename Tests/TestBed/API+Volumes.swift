@@ -16,6 +16,11 @@ extension API {
     try await get("/v3/\(project)/volumes/\(id)")["volume"]
   }
 
+  /// Lifts the project's limits.
+  public func liftQuota() async throws {
+    try await put("/v3/\(project)/os-quota-sets/\(project)", ["quota_set": ["volumes": -1, "gigabytes": -1]])
+  }
+
   public func extend(_ id: VolumeID, toGibibytes size: Int) async throws {
     try await post("/v3/\(project)/volumes/\(id)/action", ["os-extend": ["new_size": .integer(size)]])
   }
@@ -37,12 +42,13 @@ extension API {
   /// Waits for the status, and with `size` for that many gibibytes. Fails at once when the volume is in error instead.
   @discardableResult
   public func waitForVolume(
-    _ id: VolumeID, status: String, gibibytes size: Int? = nil, within deadline: Duration = .seconds(60)
+    _ id: VolumeID, status: String, gibibytes size: Int? = nil, within deadline: Duration = .seconds(60),
+    every interval: Duration = .milliseconds(20)
   ) async throws -> JSON {
     var last = JSON.null
     let found: JSON
     do {
-      found = try await eventually("volume \(id) is \(status)", within: deadline) {
+      found = try await eventually("volume \(id) is \(status)", within: deadline, every: interval) {
         last = try await volume(id)
         let now = last["status"].string ?? ""
         if now != status, now.hasPrefix("error") { return last }
@@ -58,8 +64,10 @@ extension API {
   }
 
   /// Waits until nobody knows the volume any more.
-  public func waitUntilGone(_ id: VolumeID, within deadline: Duration = .seconds(60)) async throws {
-    try await eventually("volume \(id) is gone", within: deadline) {
+  public func waitUntilGone(
+    _ id: VolumeID, within deadline: Duration = .seconds(60), every interval: Duration = .milliseconds(20)
+  ) async throws {
+    try await eventually("volume \(id) is gone", within: deadline, every: interval) {
       do {
         _ = try await volume(id)
         return false
@@ -70,9 +78,11 @@ extension API {
   }
 
   /// Waits until the coordinator knows the instance by its node's reports.
-  public func waitForInstance(_ id: InstanceID, within deadline: Duration = .seconds(60)) async throws {
-    try await eventually("instance \(id) is known", within: deadline) {
-      try await get("/compute/v2.1/servers/\(id)")["server"]["status"].string == "ACTIVE"
+  public func waitForInstance(
+    _ id: InstanceID, status: String = "ACTIVE", within deadline: Duration = .seconds(60)
+  ) async throws {
+    try await eventually("instance \(id) is known as \(status)", within: deadline) {
+      try await get("/compute/v2.1/servers/\(id)")["server"]["status"].string == status
     }
   }
 }

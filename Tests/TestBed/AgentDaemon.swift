@@ -34,7 +34,8 @@ public struct AgentDaemon: Sendable {
 
   /// - Parameter drivers: The lines of its configuration file that say which backends, exporter and hypervisor it has.
   public init(
-    _ name: String, coordinator: CoordinatorDaemon, on network: Network, in bed: Bed, drivers: String
+    _ name: String, coordinator: CoordinatorDaemon, on network: Network, in bed: Bed, reportInterval: Int = 1,
+    drivers: String
   ) throws {
     let address = try network.freeAddress()
     self.name = name
@@ -43,7 +44,7 @@ public struct AgentDaemon: Sendable {
     let configuration = try bed.folder.write(
       Self.configuration(
         name, address: address, coordinator: coordinator, state: try bed.folder.folder("\(name)/state"),
-        drivers: drivers),
+        reportInterval: reportInterval, drivers: drivers),
       to: "\(name).yaml")
     daemon = Daemon(
       "pumice-agent-\(name)",
@@ -53,7 +54,8 @@ public struct AgentDaemon: Sendable {
 
   /// The text of an agent's configuration file.
   package static func configuration(
-    _ name: String, address: String, coordinator: CoordinatorDaemon, state: String, drivers: String
+    _ name: String, address: String, coordinator: CoordinatorDaemon, state: String, reportInterval: Int = 1,
+    drivers: String
   ) -> String {
     """
     name: \(name)
@@ -64,7 +66,7 @@ public struct AgentDaemon: Sendable {
     token_file: \(coordinator.joinTokenFile)
     state_directory: \(state)
     availability_zone: nova
-    report_interval: 1
+    report_interval: \(reportInterval)
     \(drivers)
 
     """

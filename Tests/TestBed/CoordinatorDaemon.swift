@@ -8,8 +8,10 @@ public struct CoordinatorDaemon: Sendable {
   /// The file with the token that agents join with.
   public let joinTokenFile: String
 
-  /// - Parameter extra: Lines that are added to its configuration file.
-  public init(in bed: Bed, on network: Network = .loopback, extra: String = "") throws {
+  /// - Parameters:
+  ///   - reportInterval: How often the agents report, in seconds.
+  ///   - extra: Lines that are added to its configuration file.
+  public init(in bed: Bed, on network: Network = .loopback, reportInterval: Int = 1, extra: String = "") throws {
     let address = try network.freeAddress()
     self.address = address
     url = "http://\(address)"
@@ -23,7 +25,7 @@ public struct CoordinatorDaemon: Sendable {
       database: \(database)
       join_token_file: \(joinTokenFile)
       auth: none
-      report_interval: 1
+      report_interval: \(reportInterval)
       \(extra)
 
       """, to: "coordinator.yaml")
