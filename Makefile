@@ -11,7 +11,7 @@ BUILD := swift build --build-tests --explicit-target-dependency-import-check err
 # Release, beside the debug build and without disturbing it.
 RELEASE := swift build --configuration release --scratch-path .build/release-bench
 
-.PHONY: help setup build demo test lab bench lint clean
+.PHONY: help setup build demo test lab bench bench-lab lint clean
 
 help:
 	@echo 'make setup   install the Debian packages that are missing, and make the guest of the test bed and the lab'
@@ -20,6 +20,7 @@ help:
 	@echo 'make test    all tests, the end-to-end suite and the lab included'
 	@echo 'make lab     the tests on real LVM, LIO and kernel initiators, in nodes of user-mode Linux, the slow ones too'
 	@echo 'make bench   a release build and its table of figures'
+	@echo 'make bench-lab  the same for LVM and LIO, in nodes of user-mode Linux'
 	@echo 'make lint    swift format and bash -n'
 	@echo 'make clean   remove what was built'
 
@@ -52,6 +53,12 @@ bench: setup
 	$(RELEASE) --product pumice-coordinator
 	$(RELEASE) --product pumice-agent
 	@.build/release-bench/release/pumice-bench
+
+bench-lab: setup
+	$(RELEASE) --product pumice-bench
+	$(RELEASE) --product pumice-coordinator
+	$(RELEASE) --product pumice-agent
+	@.build/release-bench/release/pumice-bench lab
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift

@@ -159,7 +159,8 @@ let package = Package(
     .executableTarget(
       name: "pumice-bench",
       dependencies: [
-        "TestBed", "PumiceAgent", "PumiceCoordinator", "PumiceModel", "PumiceWire", asyncHTTPClient, hummingbird,
+        "LabBed", "TestBed", "PumiceAgent", "PumiceCoordinator", "PumiceModel", "PumiceWire", asyncHTTPClient,
+        hummingbird,
         logging,
         nioCore,
       ],

@@ -2,16 +2,19 @@ import Foundation
 
 /// Measures what the project promises and prints a table. Ratios are taken within one run; the machine is noisy.
 ///
-/// `pumice-bench serve PORT FILE` is the constant route that listings are compared with.
+/// `pumice-bench lab` measures in nodes of the lab instead; `pumice-bench node …` is what it runs there. `pumice-bench serve
+/// PORT FILE` is the constant route that listings are compared with.
 @main struct Benchmark {
   static func main() async throws {
     let arguments = CommandLine.arguments
     if arguments.count == 4, arguments[1] == "serve", let port = Int(arguments[2]) {
       return try await ConstantRoute.serve(port: port, file: arguments[3])
     }
+    if arguments.count > 2, arguments[1] == "node" { return try await NodeBenchmark.run(Array(arguments.dropFirst(2))) }
+    let isLab = arguments.dropFirst().first == "lab"
     var report = Report()
-    let chosen = Set(arguments.dropFirst())
-    for (name, measure) in sections where chosen.isEmpty || chosen.contains(name) {
+    let chosen = Set(arguments.dropFirst(isLab ? 2 : 1))
+    for (name, measure) in isLab ? labSections : sections where chosen.isEmpty || chosen.contains(name) {
       do { try await measure(&report) } catch { report.fail(name, "\(error)") }
     }
     report.print()
@@ -21,6 +24,9 @@ import Foundation
   private static let sections: [(String, @Sendable (inout Report) async throws -> Void)] = [
     ("placement", PlacementBenchmark.run), ("listing", ListingBenchmark.run), ("creation", CreationBenchmark.run),
     ("memory", MemoryBenchmark.run), ("attach", AttachBenchmark.run),
+  ]
+  private static let labSections: [(String, @Sendable (inout Report) async throws -> Void)] = [
+    ("fleet", LabBenchmark.fleet), ("drivers", LabBenchmark.drivers),
   ]
 }
 

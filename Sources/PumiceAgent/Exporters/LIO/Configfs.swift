@@ -1,10 +1,10 @@
-import PumiceModel
+package import PumiceModel
 
 /// The kernel's LIO target, as a file system: folders are its objects, files their values, links their bonds
 /// (Documentation/filesystems/configfs.rst in the kernel). Every path is below `/sys/kernel/config/target`.
 ///
 /// Every call blocks, and one may do so for as long as a disk does not answer: see `LIOExporter`.
-protocol Configfs: Sendable {
+package protocol Configfs: Sendable {
   /// What is in a folder; `nil` without such a folder.
   func list(_ folder: String) throws(StorageError) -> ConfigfsListing?
 
@@ -15,15 +15,15 @@ protocol Configfs: Sendable {
   func perform(_ operation: ConfigfsOperation) throws(StorageError)
 }
 
-struct ConfigfsListing: Equatable, Sendable {
+package struct ConfigfsListing: Equatable, Sendable {
   /// Folders that were made, and those that come with the listed one.
-  var folders: [String] = []
+  package var folders: [String] = []
   /// Where each link leads, as a path below the root.
-  var links: [String: String] = [:]
+  package var links: [String: String] = [:]
 }
 
 /// One system call that changes LIO.
-enum ConfigfsOperation: Equatable, Sendable {
+package enum ConfigfsOperation: Equatable, Sendable {
   /// mkdir(2): makes an object, with all its values at their defaults. A shared one may be there already.
   case make(String, isShared: Bool = false)
   /// rmdir(2): ends an object. It must not have folders that were made, and no link may lead to it.
@@ -39,7 +39,7 @@ enum ConfigfsOperation: Equatable, Sendable {
 
 extension ConfigfsOperation: CustomStringConvertible {
   /// Without values: some are secrets.
-  var description: String {
+  package var description: String {
     switch self {
     case .make(let path, _): "making \(path)"
     case .remove(let path): "removing \(path)"

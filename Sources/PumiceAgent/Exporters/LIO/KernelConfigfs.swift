@@ -1,16 +1,16 @@
 import Glibc
-import PumiceModel
+package import PumiceModel
 
 /// The real configfs. Every call blocks.
-struct KernelConfigfs: Configfs {
+package struct KernelConfigfs: Configfs {
   /// Where configfs is mounted, with `target` below it.
-  static let mountPoint = "/sys/kernel/config"
+  package static let mountPoint = "/sys/kernel/config"
 
   private let root: String
 
-  init(root: String = "\(mountPoint)/target") { self.root = root }
+  package init(root: String = "\(mountPoint)/target") { self.root = root }
 
-  func list(_ folder: String) throws(StorageError) -> ConfigfsListing? {
+  package func list(_ folder: String) throws(StorageError) -> ConfigfsListing? {
     guard let stream = opendir(path(folder)) else { return try absent("Listing \(path(folder))") }
     defer { closedir(stream) }
     var listing = ConfigfsListing()
@@ -31,7 +31,7 @@ struct KernelConfigfs: Configfs {
     return listing
   }
 
-  func value(_ file: String) throws(StorageError) -> String? {
+  package func value(_ file: String) throws(StorageError) -> String? {
     let descriptor = open(path(file), O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return try absent("Opening \(path(file))") }
     defer { close(descriptor) }
@@ -44,7 +44,7 @@ struct KernelConfigfs: Configfs {
     return String(decoding: buffer[..<length], as: UTF8.self)
   }
 
-  func perform(_ operation: ConfigfsOperation) throws(StorageError) {
+  package func perform(_ operation: ConfigfsOperation) throws(StorageError) {
     let path = path(operation.path)
     let succeeded =
       switch operation {

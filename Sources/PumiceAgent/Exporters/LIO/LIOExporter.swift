@@ -50,7 +50,7 @@ public final class LIOExporter: TargetExporter {
   }
 
   /// - Parameter patience: How long the kernel may take for one call.
-  init(
+  package init(
     portals: [String], iqnPrefix: String = "iqn.2026-11.io.pumice", configfs: any Configfs,
     patience: Duration = .seconds(10), logger: Logger,
     prepare: @escaping @Sendable () async throws(StorageError) -> Void = {}
