@@ -22,7 +22,7 @@ extension LabTests {
           let start = clock.now
           let clients = try await Self.each(0..<guests.count) { number in
             let client = Client(number: number, guest: guests[number], api: fleet.api)
-            return try await client.attachNew((number..<Self.count).strides(guests.count))
+            return try await client.attachNew(Array(stride(from: number, to: Self.count, by: guests.count)))
           }
           let attached = clock.now - start
 
@@ -196,8 +196,4 @@ private struct Client: Sendable {
     }
     for volume in volumes { try await api.waitUntilGone(volume, within: Self.patience, every: Self.interval) }
   }
-}
-
-extension Range<Int> {
-  fileprivate func strides(_ step: Int) -> [Int] { Array(stride(from: lowerBound, to: upperBound, by: step)) }
 }
