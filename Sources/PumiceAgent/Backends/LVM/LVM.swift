@@ -236,8 +236,8 @@ final class LVM: LogicalVolumeManager {
         try await change(commands, together: true)
         return commands.map { _ in .success(()) }
       } catch {
-        // What hangs would hang again, for each.
-        if error.code == .timeout { return commands.map { _ in .failure(error) } }
+        // What hangs would hang again, for each; and after a death it must first be seen what it has left.
+        if error.code == .timeout || state.withLock(\.mayHaveSuspended) { return commands.map { _ in .failure(error) } }
         failure = error
       }
     }
