@@ -35,7 +35,10 @@ public enum BackendConfiguration: Sendable, Equatable {
   public func open(logger: Logger) async throws(StorageError) -> any VolumeBackend {
     switch self {
     case .directory(let configuration): try await DirectoryBackend.open(configuration, logger: logger)
-    case .lvm(let configuration): try await LVMBackend.open(configuration, logger: logger)
+    case .lvm(let configuration):
+      try await BackendInWaiting.open(configuration.name, logger: logger) { () async throws(StorageError) in
+        try await LVMBackend.open(configuration, logger: logger)
+      }
     case .memory(let configuration): configuration.makeBackend(on: configuration.makeDisk())
     }
   }

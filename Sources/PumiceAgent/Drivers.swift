@@ -17,9 +17,7 @@ struct Drivers {
     self.configuration = configuration
     self.logger = logger
     for backend in configuration.backends {
-      let driver = try await BackendInWaiting.open(backend.name, logger: logger) { () async throws(StorageError) in
-        try await backend.open(logger: logger)
-      }
+      let driver = try await backend.open(logger: logger)
       node.backends.append(driver)
       if let service = driver as? any Service { services.append(service) }
     }

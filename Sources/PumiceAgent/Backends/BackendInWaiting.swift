@@ -7,7 +7,8 @@ import Synchronization
 /// A backend whose storage was not there, or not well, when the agent started: such as a volume group on a disk that is gone.
 ///
 /// Its pool is reported down with the reason, calls about it throw `unavailable`, and the node's other backends are served.
-/// It is tried again for as long as it takes, and from then on it is the backend that it stands for.
+/// It is tried again for as long as it takes, and from then on it is the backend that it stands for. Only for backends
+/// with activation: everybody sees that ability in this one, too.
 public final class BackendInWaiting: ActivatingBackend, Service {
   public typealias Opening = @Sendable () async throws(StorageError) -> any VolumeBackend
 
@@ -130,7 +131,6 @@ public final class BackendInWaiting: ActivatingBackend, Service {
 
   // MARK: ActivatingBackend
 
-  /// For a backend that needs it; others have their paths always.
   public func activate(_ id: VolumeID, pool: String) async throws(StorageError) {
     try await (backend as? any ActivatingBackend)?.activate(id, pool: pool)
   }
