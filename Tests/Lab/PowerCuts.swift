@@ -10,7 +10,7 @@ extension LabTests {
   ///
   /// `PUMICE_SEED` repeats the moments of a run. They take minutes, and run in `make lab`, with `PUMICE_LAB=all`.
   @Suite(.enabled(if: LabTests.isWhole), .timeLimit(.minutes(20))) struct PowerCuts {
-    @Test(arguments: [(LabStorage.filesOverTGT, 1)])
+    @Test(arguments: [(LabStorage.filesOverTGT, 1), (.thinLVMOverLIO, 1), (.thickLVMOverLIO, 1)])
     func everyOperationComesToItsEnd(on storage: LabStorage, inLives lives: Int) async throws {
       let seed =
         ProcessInfo.processInfo.environment["PUMICE_SEED"].flatMap { UInt64($0) } ?? .random(in: 0...UInt64.max)
@@ -108,7 +108,8 @@ private struct Life {
       try await cutting(moments.next()) { try await client.delete(victim) }
       try await api.waitUntilGone(victim, within: .seconds(120))
     }
-    #expect(try await fleet.leftovers() == "")
+    let left = try await fleet.leftovers()
+    #expect(left == "")
   }
 
   /// Makes the volume's first bytes differ from those in its snapshot.
