@@ -74,7 +74,7 @@ extension LabTests {
       }
     }
 
-    @Test func aHostFindsItsFileSystemAgainAfterPowerCutsOfBothMachines() async throws {
+    @Test(.enabled(if: LabTests.isWhole)) func aHostFindsItsFileSystemAgainAfterPowerCutsOfBothMachines() async throws {
       try await HostFleet.with(.thinLVMOverLIO) { fleet in
         let (api, host) = (fleet.api, fleet.host)
         let instance = try await fleet.instance()
@@ -128,7 +128,9 @@ extension LabTests {
       }
     }
 
-    @Test func sessionsThatNoRecordAccountsForEndUnlessTheyAreUsedOrSomebodyElses() async throws {
+    @Test(.enabled(if: LabTests.isWhole)) func sessionsThatNoRecordAccountsForEndUnlessTheyAreUsedOrSomebodyElses()
+      async throws
+    {
       try await HostFleet.with(.thinLVMOverLIO) { fleet in
         let (api, host) = (fleet.api, fleet.host)
         let instance = try await fleet.instance()

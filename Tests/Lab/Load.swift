@@ -8,7 +8,7 @@ extension LabTests {
   /// Many volumes at once: thin logical volumes, LIO's targets, and an instance per client.
   ///
   /// `PUMICE_LOAD` is another number of volumes than 200.
-  @Suite(.timeLimit(.minutes(15))) struct Load {
+  @Suite(.enabled(if: LabTests.isWhole), .timeLimit(.minutes(15))) struct Load {
     private static let count = ProcessInfo.processInfo.environment["PUMICE_LOAD"].flatMap { Int($0) } ?? 200
 
     @Test func twoHundredVolumesAtOnceMakeNoErrorAndLeaveNothing() async throws {

@@ -6,7 +6,7 @@ import Testing
 
 extension LabTests {
   /// A target with two portals, and a host that joins the ways to it by multipathd.
-  @Suite(.timeLimit(.minutes(10))) struct MultipathHosts {
+  @Suite(.enabled(if: LabTests.isWhole), .timeLimit(.minutes(10))) struct MultipathHosts {
     private static let preparation = """
       install -D -m 644 '\((#filePath as NSString).deletingLastPathComponent)/../../Config/multipath.conf' \
         /etc/multipath/conf.d/pumice.conf
