@@ -116,8 +116,9 @@ struct HostFleet: Sendable {
       """)
   }
 
-  /// What the storage node has of volumes and exports; nothing when there is nothing.
-  func leftovers() async throws -> String { try await storage.run(kind.leftovers) }
+  /// Returns when the storage node has no volume and no export any more: what was deleted has gone from the API before its
+  /// bytes are wiped.
+  func waitUntilNothingIsLeft() async throws { try await kind.waitUntilNothingIsLeft(on: storage) }
 
   /// Does the work; when it fails, adds what all parts have to say.
   private func telling(_ work: () async throws -> Void) async throws {

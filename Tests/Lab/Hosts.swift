@@ -70,7 +70,7 @@ extension LabTests {
         try await api.deleteVolume(volume)
         try await api.waitUntilGone(volume)
         #expect(try await fleet.leavings() == "")
-        #expect(try await fleet.leftovers() == "")
+        try await fleet.waitUntilNothingIsLeft()
       }
     }
 
@@ -124,7 +124,7 @@ extension LabTests {
         try await api.deleteVolume(volume)
         try await api.waitUntilGone(volume)
         #expect(try await fleet.leavings() == "")
-        #expect(try await fleet.leftovers() == "")
+        try await fleet.waitUntilNothingIsLeft()
       }
     }
 

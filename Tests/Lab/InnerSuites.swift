@@ -6,13 +6,14 @@ import Testing
 extension LabTests {
   /// The suites of LabNodeTests, each in a node of its own, run there by this very program.
   struct InnerSuites {
-    /// A file per suite, and the suite has the file's name. `make lab` alone runs those in which disks fail and groups run
-    /// full, which is minutes of waiting for the kernel.
+    /// A file per suite, and the suite has the file's name. `make lab` alone runs those that take minutes of waiting for the
+    /// kernel: disks fail, groups run full, and whole thick volumes are copied.
     static let names: [String] = {
+      let slow = ["LVMFailing", "LVMFull", "LVMThickCopies", "LVMThickReverts"]
       let folder = (#filePath as NSString).deletingLastPathComponent + "/../LabNode"
       let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-      return files.filter {
-        $0.hasSuffix("Tests.swift") && (LabTests.isWhole || !$0.hasPrefix("LVMF"))
+      return files.filter { file in
+        file.hasSuffix("Tests.swift") && (LabTests.isWhole || !slow.contains { file.hasPrefix($0) })
       }.map { String($0.dropLast(".swift".count)) }.sorted()
     }()
 

@@ -131,7 +131,7 @@ extension LabTests {
     }
 
     private func expectNothing(_ fleet: LabFleet, _ guests: [Guest]) async throws {
-      #expect(try await fleet.leftovers() == "")
+      try await fleet.waitUntilNothingIsLeft()
       let kernel = "find /sys/kernel/config/target -name 'volume-*' -o -path '*/acls/*' -o -name 'iqn*'"
       #expect(try await fleet.storage.run(kernel) == "")
       #expect(try await fleet.storage.run("dmsetup ls | grep -c volume-; true") == "0\n")

@@ -80,7 +80,7 @@ extension LabTests {
         #expect(try await host.run("grep -v ^# /etc/multipath/wwids || true") == "")
         try await api.deleteVolume(volume)
         try await api.waitUntilGone(volume)
-        #expect(try await fleet.leftovers() == "")
+        try await fleet.waitUntilNothingIsLeft()
       }
     }
 

@@ -108,8 +108,7 @@ private struct Life {
       try await cutting(moments.next()) { try await client.delete(victim) }
       try await api.waitUntilGone(victim, within: .seconds(120))
     }
-    let left = try await fleet.leftovers()
-    #expect(left == "")
+    try await fleet.waitUntilNothingIsLeft()
   }
 
   /// Makes the volume's first bytes differ from those in its snapshot.

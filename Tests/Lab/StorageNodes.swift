@@ -58,7 +58,7 @@ extension LabTests {
       if extendsWithSnapshots { try await delete(snapshot, api) }
       for volume in [volume, copy] { try await api.deleteVolume(volume) }
       for volume in [volume, copy] { try await api.waitUntilGone(volume) }
-      #expect(try await fleet.leftovers() == "")
+      try await fleet.waitUntilNothingIsLeft()
     }
 
     private func delete(_ snapshot: SnapshotID, _ api: API) async throws {

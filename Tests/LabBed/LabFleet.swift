@@ -85,8 +85,9 @@ public struct LabFleet: Sendable {
     try await startStorage()
   }
 
-  /// What the storage node has of volumes and exports; nothing when there is nothing.
-  public func leftovers() async throws -> String { try await storage.run(kind.leftovers) }
+  /// Returns when the storage node has no volume and no export any more: what was deleted has gone from the API before its
+  /// bytes are wiped.
+  public func waitUntilNothingIsLeft() async throws { try await kind.waitUntilNothingIsLeft(on: storage) }
 
   /// Does the work; when it fails, adds what all parts have to say.
   public func telling<Result>(_ work: () async throws -> Result) async throws -> Result {

@@ -1,3 +1,5 @@
+import TestBed
+
 /// How a storage node of the lab stores and exports volumes.
 public struct LabStorage: Sendable, CustomStringConvertible {
   public let description: String
@@ -19,6 +21,15 @@ public struct LabStorage: Sendable, CustomStringConvertible {
     self.preparation = preparation
     self.leftovers = leftovers
     self.drivers = drivers
+  }
+
+  /// Throws, with what there is, when it takes more than three minutes.
+  public func waitUntilNothingIsLeft(on node: LabNode) async throws {
+    try await eventually("nothing is left on \(node.name)", within: .seconds(180), every: .milliseconds(500)) {
+      let left = try await node.run(leftovers)
+      guard left.isEmpty else { throw TestBedFailure("There is \(left)") }
+      return true
+    }
   }
 
   /// Files on ext4, exported by a tgtd that the agent starts.
