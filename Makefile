@@ -42,8 +42,7 @@ test: build
 	swift test --skip-build --filter EndToEndTests
 	swift test --skip-build --filter LabTests
 
-# LabNodeTests run inside the nodes, and LabTests has them run there. Full and failing disks and the power cuts are left to
-# this target alone.
+# LabNodeTests run inside the nodes, and LabTests has them run there. What takes many minutes is left to this target alone.
 lab: build
 	PUMICE_LAB=all swift test --skip-build --filter LabTests
 

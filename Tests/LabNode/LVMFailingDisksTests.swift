@@ -72,7 +72,7 @@ struct LVMFailingDisksTests {
       let configuration = group.configuration(.thick)
       let lvm = LVM(
         group: "vgt",
-        patience: LVM.Patience(lock: .seconds(2), report: .seconds(4), fingerprint: .seconds(2), change: .seconds(6)),
+        patience: LVM.Patience(lock: .seconds(2), report: .seconds(4), metadata: .seconds(2), change: .seconds(6)),
         logger: .silent)
       let backend = LVMBackend(configuration, lvm: lvm, devices: KernelBlockDevices(), logger: .silent)
       let (id, other) = (VolumeID.random(), VolumeID.random())

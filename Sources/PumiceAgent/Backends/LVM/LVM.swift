@@ -5,8 +5,9 @@ import Synchronization
 
 /// The one way to LVM: starts its commands, keeps what they say about one volume group, and has them wait for each other.
 ///
-/// Changes come one at a time, or several of a kind by one process (`GatheredChanges`), and each is followed by what it makes of the group (`VolumeGroup.apply`) instead of by a
-/// report. Changes by others are noticed by `MetadataFingerprint`, before anything that is kept is used.
+/// Changes come one at a time, or several of a kind by one process (`GatheredChanges`), and each is followed by what it
+/// makes of the group (`VolumeGroup.apply`) instead of by a report. Changes by others are noticed by `MetadataFingerprint`,
+/// before anything that is kept is used.
 final class LVM: LogicalVolumeManager {
   typealias Run =
     @Sendable (_ arguments: [String], _ deadline: Duration) async throws(StorageError) -> CommandRunner.Outcome
@@ -15,7 +16,8 @@ final class LVM: LogicalVolumeManager {
   struct Patience: Sendable {
     var lock = Duration.seconds(20)
     var report = Duration.seconds(60)
-    var fingerprint = Duration.seconds(10)
+    /// For a look at the metadata itself.
+    var metadata = Duration.seconds(10)
     /// A change is killed only when it is hopeless: what it leaves may be suspended devices.
     var change = Duration.seconds(900)
     /// For how long nobody looks again whether somebody else has changed the group. One call asks several times, and between
@@ -41,7 +43,7 @@ final class LVM: LogicalVolumeManager {
     var isChanging = false
     /// A command was killed, or died: it may have left devices suspended.
     var mayHaveSuspended = false
-    /// Reads of a fingerprint that have not come back: a disk may hang.
+    /// Reads of the metadata itself that have not come back: a disk may hang.
     var readsUnderWay = 0
   }
 
@@ -171,22 +173,33 @@ final class LVM: LogicalVolumeManager {
     let changes = state.withLock { $0.isChanging ? nil : $0.changes }
     guard let changes, let device = group.physicalVolumes.first(where: { $0.holdsMetadata && !$0.isMissing })?.name
     else { return PendingMessages() }
-    let pending = try await BlockingCalls.run { () throws(StorageError) in
+    let pending = try await readMetadata(on: device) { () throws(StorageError) in
       PendingMessages(metadata: try MetadataFingerprint.text(ofPhysicalVolume: device))
     }
     return state.withLock { $0.changes == changes && !$0.isChanging } ? pending : PendingMessages()
   }
 
   private func currentFingerprint() async -> MetadataFingerprint? {
-    let (devices, group, reads) = state.withLock { ($0.devices, $0.group, $0.readsUnderWay) }
-    guard reads < 4 else { return nil }
+    let (devices, group) = state.withLock { ($0.devices, $0.group) }
     let holders = group.map { group in group.physicalVolumes.filter(\.holdsMetadata).map(\.name) }
     guard let device = devices?.first(where: { holders?.contains($0) ?? true }) else { return nil }
-    let attempt = "Reading the metadata header of \(device)"
-    return try? await BlockingCalls.run(within: patience.fingerprint, attempt) { [self] () throws(StorageError) in
+    return try? await readMetadata(on: device) { () throws(StorageError) in
+      try MetadataFingerprint(ofPhysicalVolume: device)
+    }
+  }
+
+  /// Throws `timeout` when the disk does not answer in time, and `unavailable` when it has not answered several times.
+  private func readMetadata<Value: Sendable>(
+    on device: String, _ read: @escaping @Sendable () throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    let attempt = "Reading the LVM metadata of \(device)"
+    guard state.withLock(\.readsUnderWay) < 4 else {
+      throw StorageError(.unavailable, "\(attempt) failed: earlier reads have not come back.")
+    }
+    return try await BlockingCalls.run(within: patience.metadata, attempt) { [self] () throws(StorageError) in
       state.withLock { $0.readsUnderWay += 1 }
       defer { state.withLock { $0.readsUnderWay -= 1 } }
-      return try MetadataFingerprint(ofPhysicalVolume: device)
+      return try read()
     }
   }
 
@@ -230,26 +243,25 @@ final class LVM: LogicalVolumeManager {
 
   /// Makes changes of a kind by one process; when that fails, one after the other, for who is to know of which.
   private func outcomes(of commands: [LVMCommand]) async -> [GatheredChanges.Outcome] {
-    var failure: StorageError?
-    if commands.count > 1 {
+    let areRepeated = commands.count > 1
+    if areRepeated {
       do throws(StorageError) {
         try await change(commands, together: true)
         return commands.map { _ in .success(()) }
       } catch {
         // What hangs would hang again, for each; and after a death it must first be seen what it has left.
         if error.code == .timeout || state.withLock(\.mayHaveSuspended) { return commands.map { _ in .failure(error) } }
-        failure = error
       }
     }
     var outcomes: [GatheredChanges.Outcome] = []
     for command in commands {
       do throws(StorageError) {
-        if failure != nil, case .remove(let name) = command, try await group(.known)[name] == nil {
-          outcomes.append(.success(()))
+        if areRepeated, case .remove(let name) = command, try await group(.known)[name] == nil {
+          // The process for all has come as far as this one.
         } else {
           try await change([command])
-          outcomes.append(.success(()))
         }
+        outcomes.append(.success(()))
       } catch {
         outcomes.append(.failure(error))
       }
