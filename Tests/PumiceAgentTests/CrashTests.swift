@@ -15,16 +15,18 @@ import Testing
   private let snapshot = SnapshotID.random()
   private let attachment = AttachmentID.random()
 
-  @Test(arguments: Sequel.allCases)
-  func anAttachThatDiesAnywhereIsFinishedOrTakenBack(sequel: Sequel) async throws {
+  @Test(arguments: Sequel.allCases, [false, true])
+  func anAttachThatDiesAnywhereIsFinishedOrTakenBack(sequel: Sequel, isLocal: Bool) async throws {
     try await everywhere(
+      isLocal: isLocal,
       dying: { fixture, node in try await fixture.attach(volume, attachment, by: node) },
       then: { fixture, node in
         switch sequel {
         case .again:
           try await fixture.attach(volume, attachment, by: node)
           #expect(fixture.hypervisorWorld.slot(attachment, in: fixture.instance)?.disk.volume == volume)
-          #expect(fixture.fabric.sessions.count == 1)
+          #expect(fixture.fabric.sessions.count == (isLocal ? 0 : 1))
+          #expect(fixture.active.withLock { $0 } == (isLocal ? [volume] : []))
         case .removal:
           try await detach(fixture, node)
           expectNothing(on: fixture)
@@ -32,8 +34,9 @@ import Testing
       })
   }
 
-  @Test func aDetachThatDiesAnywhereIsFinished() async throws {
+  @Test(arguments: [false, true]) func aDetachThatDiesAnywhereIsFinished(isLocal: Bool) async throws {
     try await everywhere(
+      isLocal: isLocal,
       after: { fixture, node in try await fixture.attach(volume, attachment, by: node) },
       dying: { fixture, node in try await detach(fixture, node) },
       then: { fixture, node in
@@ -196,18 +199,19 @@ import Testing
     #expect(fixture.pluggedAttachments.isEmpty)
     #expect(fixture.exportRecords.isEmpty)
     #expect(fixture.connectionRecords.isEmpty)
+    #expect(fixture.active.withLock(\.isEmpty))
   }
 
   /// Lets `deed` die after each number of steps in turn, on a machine of its own; restarts the agent, restores, goes on.
   private func everywhere(
-    slices: Int = 1, atLeast expected: Int = 9,
+    isLocal: Bool = false, slices: Int = 1, atLeast expected: Int = 9,
     after prepare: (NodeFixture, NodeService) async throws -> Void = { _, _ in },
     dying deed: (NodeFixture, NodeService) async throws -> Void,
     then sequel: (NodeFixture, NodeService) async throws -> Void
   ) async throws {
     var deaths = 0
     while true {
-      let fixture = NodeFixture()
+      let fixture = NodeFixture(isLocal: isLocal)
       var node = fixture.start(slices: slices)
       try await prepare(fixture, node)
       fixture.faults.clear()

@@ -15,8 +15,13 @@ final class NodeFixture: Sendable {
   let frozenShelf = InMemoryRecordShelf<QuiescenceRecord>()
   let faults = Faults()
   let initiator = "iqn.2026-11.test:n1"
+  /// Whether its volumes are devices, which its instances use without a target.
+  let isLocal: Bool
+  /// Devices that can be opened.
+  let active = Shared<[VolumeID]>([])
 
-  init() {
+  init(isLocal: Bool = false) {
+    self.isLocal = isLocal
     hypervisorWorld = InMemoryHypervisorWorld(instances: [Instance(id: instance, name: "vm", status: .active)])
   }
 
@@ -28,13 +33,15 @@ final class NodeFixture: Sendable {
     func reach(_ driver: String) -> @Sendable (String) async throws(StorageError) -> Void {
       { step throws(StorageError) in try faults.reach("\(driver).\(step)") }
     }
+    let backend = InMemoryBackend(name: "mem", disk: disk, slices: slices, fault: reach("backend"))
     return NodeService(
       NodeIdentity(name: "n1", address: "http://127.0.0.1:1"),
       drivers: NodeDrivers(
-        backends: [InMemoryBackend(name: "mem", disk: disk, slices: slices, fault: reach("backend"))],
+        backends: [isLocal ? DeviceBackend(backend: backend, active: active, reach: reach("backend")) : backend],
         exporter: InMemoryExporter(fabric: fabric, portal: "n1", disks: ["mem": disk], fault: reach("exporter")),
         hypervisor: InMemoryHypervisor(world: hypervisorWorld, fault: reach("hypervisor")),
-        connector: InMemoryConnector(fabric: fabric, initiator: initiator, fault: reach("connector"))),
+        connector: InMemoryConnector(fabric: fabric, initiator: initiator, fault: reach("connector")),
+        local: isLocal ? .local(on: "n1") : nil),
       exports: InMemoryRecordStore(on: exportShelf, fault: reach("exports")),
       connections: InMemoryRecordStore(on: connectionShelf, fault: reach("connections")),
       quiescence: quiescence(), logger: logger)
@@ -83,7 +90,8 @@ final class NodeFixture: Sendable {
 
   func exportRequest(_ volume: VolumeID, _ attachment: AttachmentID, _ revision: Revision = 1) -> ExportRequest {
     ExportRequest(
-      revision: revision, volume: volume, backend: "mem", pool: "mem", initiator: "\(initiator):\(attachment)")
+      revision: revision, volume: volume, backend: "mem", pool: "mem",
+      initiator: isLocal ? "local:n1" : "\(initiator):\(attachment)")
   }
 
   func connectionRequest(

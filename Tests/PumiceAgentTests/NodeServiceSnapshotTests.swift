@@ -318,7 +318,7 @@ import Testing
 }
 
 /// Notes whether snapshots and copies are asked for of volumes in use.
-private struct AskedBackend: VolumeBackend {
+private struct AskedBackend: ForwardingBackend {
   let backend: InMemoryBackend
   let asked: Shared<[Bool]>
 
@@ -327,30 +327,16 @@ private struct AskedBackend: VolumeBackend {
     self.asked = asked
   }
 
-  var name: String { backend.name }
-  func pools() async -> [PoolReport] { await backend.pools() }
-  func volumes() async throws(StorageError) -> [StoredVolume] { try await backend.volumes() }
-  func volume(_ id: VolumeID) async throws(StorageError) -> StoredVolume? { try await backend.volume(id) }
   func ensure(
     _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
   ) async throws(StorageError) -> Work<StoredVolume> {
     if request.source != nil { asked.withLock { $0.append(sourceInUse) } }
     return try await backend.ensure(id, request, sourceInUse: sourceInUse)
   }
-  func remove(_ id: VolumeID, pool: String) async throws(StorageError) -> Progress {
-    try await backend.remove(id, pool: pool)
-  }
-  func snapshots() async throws(StorageError) -> [StoredSnapshot] { try await backend.snapshots() }
   func ensureSnapshot(
     _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
   ) async throws(StorageError) -> Work<StoredSnapshot> {
     asked.withLock { $0.append(inUse) }
     return try await backend.ensureSnapshot(id, request, inUse: inUse)
-  }
-  func removeSnapshot(
-    _ id: SnapshotID, of volume: VolumeID, pool: String
-  ) async throws(StorageError) -> Progress { try await backend.removeSnapshot(id, of: volume, pool: pool) }
-  func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume> {
-    try await backend.revert(id, request)
   }
 }
