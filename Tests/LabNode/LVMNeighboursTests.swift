@@ -85,6 +85,39 @@ struct LVMNeighboursTests {
     }
   }
 
+  /// A node that somebody's deactivation has left behind leads to whatever the kernel gives its number to next.
+  @Test(arguments: [Provisioning.thin, .thick])
+  func aNodeThatLeadsToAnotherVolumeIsNotBelieved(_ provisioning: Provisioning) async throws {
+    try await VolumeGroupOfATest.with("vgt") { group in
+      let backend = try await LVMBackend.open(group.configuration(provisioning), logger: .silent)
+      let request = group.request(.mebibytes(4))
+      let (first, other) = (
+        try await backend.ensured(.random(), request), try await backend.ensured(.random(), request)
+      )
+      for (stamp, volume) in [(1, first), (2, other)] {
+        try await backend.activate(volume.id, pool: "lvm")
+        try await StampedContent.write(stamp, volume)
+      }
+      try await backend.deactivate(first.id, pool: "lvm")
+
+      let leave = "rm -f '\(first.path)' && cp -a \"$(realpath '\(other.path)')\" '\(first.path)'"
+      try await sh(leave)
+      let mistaken = try await StampedContent.read(first)
+      #expect(mistaken == StampedContent(2, .mebibytes(4)))
+      try await backend.activate(first.id, pool: "lvm")
+      #expect(try await StampedContent.read(first) == StampedContent(1, .mebibytes(4)))
+
+      // Of an active volume, too; and what is wiped is the volume itself.
+      try await sh(leave)
+      try await backend.activate(first.id, pool: "lvm")
+      #expect(try await StampedContent.read(first) == StampedContent(1, .mebibytes(4)))
+      try await backend.deactivate(first.id, pool: "lvm")
+      try await sh(leave)
+      try await backend.erase(first.id, pool: "lvm")
+      #expect(try await StampedContent.read(other) == StampedContent(2, .mebibytes(4)))
+    }
+  }
+
   /// The boot activates what it finds; ours only the agent does, and only what is used.
   @Test(arguments: [Provisioning.thin, .thick])
   func theBootLeavesVolumesInactive(_ provisioning: Provisioning) async throws {

@@ -63,7 +63,7 @@ extension LVMCommand {
     case .deactivate: .deactivation
     case .remove: .removal
     case .createThinPool, .createThin, .createThinSnapshot, .createThick, .createThickSnapshot, .extend,
-      .extendPoolMetadata, .rename, .retag, .makeNode, .split, .merge, .finishMerge:
+      .extendPoolMetadata, .rename, .retag, .split, .merge, .finishMerge:
       nil
     }
   }

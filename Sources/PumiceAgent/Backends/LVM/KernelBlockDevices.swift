@@ -22,6 +22,10 @@ struct KernelBlockDevices: BlockDevices {
     return found == size.bytes
   }
 
+  func link(_ path: String) async throws(StorageError) {
+    try await BlockingCalls.run { () throws(StorageError) in try DeviceMapperNode(path)?.link() }
+  }
+
   func zero(_ range: Range<Int64>, of path: String) async throws(StorageError) {
     try await control(Self.zeroRange, range, path, "Zeroing \(path)")
   }
@@ -74,6 +78,7 @@ private struct Device: ~Copyable {
   init(_ path: String, _ flags: Int32) throws(StorageError) {
     descriptor = open(path, flags | O_CLOEXEC)
     guard descriptor >= 0 else { throw Self.error("Opening \(path)") }
+    try DeviceMapperNode(path)?.check(descriptor)
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }

@@ -40,21 +40,9 @@ extension LVMBackend {
     let path = group.path(of: volume.name)
     if await devices.isReady(path, size: volume.size) { return }
     try await lvm.run(.activate(name: volume.name))
-    if try await waitForDevice(path, volume.size) { return }
-    // Without udev, nobody makes the node.
-    try await lvm.run(.makeNode(name: volume.name))
-    if try await waitForDevice(path, volume.size) { return }
+    try await devices.link(path)
+    if await devices.isReady(path, size: volume.size) { return }
     throw StorageError(
       .unavailable, "\(group.name)/\(volume.name) was activated, but \(path) is no device of \(volume.size).")
-  }
-
-  private func waitForDevice(_ path: String, _ size: ByteCount) async throws(StorageError) -> Bool {
-    for pause in [0, 10, 20, 50, 100, 200, 400, 800] {
-      do { try await Task.sleep(for: .milliseconds(pause)) } catch {
-        throw StorageError.wrap(error, "Waiting for \(path)")
-      }
-      if await devices.isReady(path, size: size) { return true }
-    }
-    return false
   }
 }

@@ -23,8 +23,6 @@ enum LVMCommand: Sendable, Equatable {
   case deactivate(name: String)
   /// A thick origin with its snapshots.
   case activate(name: String)
-  /// Makes the device nodes of what is active, where udev has not.
-  case makeNode(name: String)
   /// Makes a thick snapshot a plain logical volume of the bytes that it kept.
   case split(snapshot: String)
   /// Begins to write a thick snapshot back to its inactive origin at its next activation.
@@ -77,9 +75,8 @@ enum LVMCommand: Sendable, Equatable {
     case .deactivate(let name):
       return ["lvchange", "-y", "-an", path(name)]
     case .activate(let name):
-      return ["lvchange", "-y", "-ay", "-K", "--poll", "n", path(name)]
-    case .makeNode(let name):
-      return ["vgmknodes", path(name)]
+      // Where udev has not come to the node yet, `BlockDevices.link` does.
+      return ["lvchange", "-y", "-ay", "-K", "--noudevsync", "--poll", "n", path(name)]
     case .split(let snapshot):
       return ["lvconvert", "-y", "--splitsnapshot", path(snapshot)]
     case .merge(let snapshot):
@@ -92,7 +89,7 @@ enum LVMCommand: Sendable, Equatable {
   /// Whether it may simply be run again when LVM has died of it, whatever it had come to.
   var isRepeatable: Bool {
     switch self {
-    case .retag, .deactivate, .activate, .makeNode, .finishMerge: true
+    case .retag, .deactivate, .activate, .finishMerge: true
     case .createThinPool, .createThin, .createThinSnapshot, .createThick, .createThickSnapshot, .extend,
       .extendPoolMetadata, .rename, .remove, .split, .merge:
       false
@@ -115,7 +112,6 @@ enum LVMCommand: Sendable, Equatable {
     case .remove(let name): "Removing \(group)/\(name)"
     case .deactivate(let name): "Deactivating \(group)/\(name)"
     case .activate(let name): "Activating \(group)/\(name)"
-    case .makeNode(let name): "Making the device node of \(group)/\(name)"
     case .split(let name): "Splitting snapshot \(group)/\(name) from its origin"
     case .merge(let name): "Merging snapshot \(group)/\(name) into its origin"
     case .finishMerge(let name): "Waiting for the end of the merge into \(group)/\(name)"

@@ -64,8 +64,6 @@ extension VolumeGroup {
       plain.isActive = snapshot.isActive
       logicalVolumes[name] = plain
       if thickSnapshots(of: origin).isEmpty { logicalVolumes[origin]?.originSize = nil }
-    case .makeNode:
-      return true
     case .createThinPool, .createThickSnapshot, .extendPoolMetadata, .merge, .finishMerge:
       return false
     }

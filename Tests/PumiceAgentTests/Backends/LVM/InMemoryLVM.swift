@@ -281,7 +281,6 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
       world.group.logicalVolumes[name]?.isMerging = false
       forgetOrigin(name, &world)
       return
-    case .makeNode: return
     case .createThinPool, .extendPoolMetadata: throw StorageError(.unsupported, "\(attempt) is not modelled.")
     }
     guard world.group.apply(command) else { throw StorageError(.failed, "\(attempt) has no prediction.") }
@@ -304,6 +303,8 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
   }
 
   // MARK: BlockDevices
+
+  func link(_ path: String) async throws(StorageError) {}
 
   func isReady(_ path: String, size: ByteCount) async -> Bool {
     world.withLock { world in
