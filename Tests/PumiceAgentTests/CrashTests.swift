@@ -26,7 +26,7 @@ import Testing
           try await fixture.attach(volume, attachment, by: node)
           #expect(fixture.hypervisorWorld.slot(attachment, in: fixture.instance)?.disk.volume == volume)
           #expect(fixture.fabric.sessions.count == (isLocal ? 0 : 1))
-          #expect(fixture.active.withLock { $0 } == (isLocal ? [volume] : []))
+          #expect(fixture.disk.active == (isLocal ? [volume] : []))
         case .removal:
           try await detach(fixture, node)
           expectNothing(on: fixture)
@@ -199,7 +199,7 @@ import Testing
     #expect(fixture.pluggedAttachments.isEmpty)
     #expect(fixture.exportRecords.isEmpty)
     #expect(fixture.connectionRecords.isEmpty)
-    #expect(fixture.active.withLock(\.isEmpty))
+    #expect(fixture.disk.active.isEmpty)
   }
 
   /// Lets `deed` die after each number of steps in turn, on a machine of its own; restarts the agent, restores, goes on.

@@ -17,8 +17,6 @@ final class NodeFixture: Sendable {
   let initiator = "iqn.2026-11.test:n1"
   /// Whether its volumes are devices, which its instances use without a target.
   let isLocal: Bool
-  /// Devices that can be opened.
-  let active = Shared<[VolumeID]>([])
 
   init(isLocal: Bool = false) {
     self.isLocal = isLocal
@@ -37,7 +35,7 @@ final class NodeFixture: Sendable {
     return NodeService(
       NodeIdentity(name: "n1", address: "http://127.0.0.1:1"),
       drivers: NodeDrivers(
-        backends: [isLocal ? DeviceBackend(backend: backend, active: active, reach: reach("backend")) : backend],
+        backends: [isLocal ? InMemoryDevices(backend) : backend],
         exporter: InMemoryExporter(fabric: fabric, portal: "n1", disks: ["mem": disk], fault: reach("exporter")),
         hypervisor: InMemoryHypervisor(world: hypervisorWorld, fault: reach("hypervisor")),
         connector: InMemoryConnector(fabric: fabric, initiator: initiator, fault: reach("connector")),

@@ -47,7 +47,7 @@ import Testing
     for _ in 1...2 { try await attach(by: node) }
     let path = try #require(fixture.exportRecords.first?.export.path)
     #expect(fixture.hypervisorWorld.slots.map(\.disk.source) == [.block(path: path)])
-    #expect(fixture.active.withLock { $0 } == [volume])
+    #expect(fixture.disk.active == [volume])
     let exporter = InMemoryExporter(fabric: fixture.fabric, portal: "n1", disks: ["mem": fixture.disk])
     #expect(try await exporter.exports().isEmpty)
     #expect(try await node.inventory().exports.map(\.isOffered) == [true])
@@ -61,14 +61,14 @@ import Testing
     await expect(.inUse) {
       _ = try await node.ensureExport(attachment, exportRequest(3, initiator: "iqn.2026-11.test:c1"))
     }
-    #expect(fixture.active.withLock { $0 } == [volume])
+    #expect(fixture.disk.active == [volume])
 
     let removal = ConnectionRemoval(revision: 4, instance: fixture.instance)
     for _ in 1...2 {
       try await node.removeConnection(attachment, removal)
       try await node.removeExport(attachment, ExportRemoval(revision: 4))
     }
-    #expect(fixture.active.withLock { $0 }.isEmpty)
+    #expect(fixture.disk.active.isEmpty)
     #expect(fixture.exportRecords.isEmpty && fixture.connectionRecords.isEmpty && fixture.pluggedAttachments.isEmpty)
     #expect(try await node.removeVolume(volume, fixture.removal(5)).isComplete)
   }
@@ -86,10 +86,10 @@ import Testing
 
   @Test func afterARestartTheDeviceIsThereAgainForItsInstance() async throws {
     try await attach(by: fixture.start())
-    fixture.active.withLock { $0 = [] }
+    fixture.disk.deactivateAll()
     let outcome = await fixture.start().restore()
     #expect(outcome.failures.isEmpty && outcome.restored == 2)
-    #expect(fixture.active.withLock { $0 } == [volume])
+    #expect(fixture.disk.active == [volume])
     #expect(fixture.pluggedAttachments == [attachment])
   }
 

@@ -319,13 +319,16 @@ import Testing
 
 /// Notes whether snapshots and copies are asked for of volumes in use.
 private struct AskedBackend: ForwardingBackend {
-  let backend: InMemoryBackend
+  let backend: any VolumeBackend
   let asked: Shared<[Bool]>
 
   init(_ backend: InMemoryBackend, asked: Shared<[Bool]>) {
     self.backend = backend
     self.asked = asked
   }
+
+  var name: String { backend.name }
+  func pools() async -> [PoolReport] { await backend.pools() }
 
   func ensure(
     _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool

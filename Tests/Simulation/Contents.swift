@@ -46,9 +46,13 @@ final class Contents: Sendable {
     let sessions = Dictionary(
       fleet.fabric.sessions.map { ($0.attachment, $0.portal) }, uniquingKeysWith: { first, _ in first })
     for node in fleet.nodes where node.isPartOfTheFleet {
-      for (volume, attachment) in node.livingAttachments() where fleet.world.chance(60) {
-        guard let portal = sessions[attachment], let disk = fleet.node(portal)?.disk else { continue }
-        state.withLock { write(to: volume, on: disk, &$0) }
+      for slot in node.livingDisks() where fleet.world.chance(60) {
+        let volume = slot.disk.volume
+        let disk =
+          slot.isLocal
+          ? (node.disk.active.contains(volume) ? node.disk : nil)
+          : sessions[slot.disk.attachment].flatMap { fleet.node($0)?.disk }
+        if let disk { state.withLock { write(to: volume, on: disk, &$0) } }
       }
     }
   }

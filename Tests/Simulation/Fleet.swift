@@ -38,7 +38,9 @@ final class Fleet: Sendable {
     journal = faults.forgetsCommits ? ForgetfulJournal(memory, world: world) : memory
     for number in 1...nodes {
       state.withLock {
-        $0.nodes.append(SimulatedNode(name: "n\(number)", world: world, fabric: fabric, faults: faults))
+        $0.nodes.append(
+          SimulatedNode(
+            name: "n\(number)", hasDevices: number % 2 == 0, world: world, fabric: fabric, faults: faults))
       }
     }
   }

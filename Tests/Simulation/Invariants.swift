@@ -6,12 +6,17 @@ import PumiceModel
 struct Invariants {
   let fleet: Fleet
 
-  /// At every step: no volume is in two running instances, and none that the store calls available is in any.
+  /// At every step: no volume is in two running instances, none that the store calls available is in any, and none is in an
+  /// instance without a target or a record that keeps it.
   func duringTheRun() -> String? {
     let tables = fleet.coordinator?.store.tables
     var seen: [VolumeID: InstanceID] = [:]
     for node in fleet.nodes where node.isPartOfTheFleet {
-      for (volume, instance) in node.livingDisks() {
+      for slot in node.livingDisks() {
+        let (volume, instance) = (slot.disk.volume, slot.instance)
+        if slot.isLocal, !node.exportRecords().contains(slot.disk.attachment) {
+          return "Volume \(volume) is a device of instance \(instance), and \(node.name) has no record of that."
+        }
         if let other = seen.updateValue(instance, forKey: volume), other != instance {
           return "Volume \(volume) is in instances \(other) and \(instance)."
         }
@@ -49,18 +54,21 @@ struct Invariants {
       for missing in taken.subtracting(kept) { violations.append("Snapshot not on \(node.name): \(missing).") }
 
       let exports = node.exportedAttachments()
-      let attached = Set(
-        tables.attachments.values.filter {
-          $0.state == .attached && tables.volumes[$0.volume]?.pool?.node == node.name
-        }.map(\.id))
-      for extra in exports.subtracting(attached) {
+      let attached = tables.attachments.values.filter {
+        $0.state == .attached && tables.volumes[$0.volume]?.pool?.node == node.name
+      }
+      let targets = Set(attached.filter { $0.isLocal != true }.map(\.id))
+      for extra in exports.subtracting(targets) {
         violations.append("Exported by \(node.name) without an attachment: \(extra).")
       }
-      for missing in attached.subtracting(exports) {
+      for missing in targets.subtracting(exports) {
         violations.append("Attached, and not exported by \(node.name): \(missing).")
       }
+      if node.hasDevices, Set(node.disk.active) != Set(attached.map(\.volume)) {
+        violations.append("The devices of \(node.name) are not its attached volumes.")
+      }
 
-      if node.exportRecords() != attached {
+      if node.exportRecords() != Set(attached.map(\.id)) {
         violations.append("The export records of \(node.name) are not its exports.")
       }
 

@@ -7,7 +7,7 @@ import Synchronization
 
 /// A machine of the fleet: what survives its agent, and the agent.
 ///
-/// Disk and record shelves survive everything; the target's state is the kernel's and goes with a reboot; instances run on
+/// Disk and record shelves survive everything; the target's state and devices are the kernel's and go with a reboot; instances run on
 /// while the agent is away.
 final class SimulatedNode: Sendable {
   private struct State {
@@ -25,10 +25,13 @@ final class SimulatedNode: Sendable {
   private let world: World
   private let faults: PlantedFaults
   private let reverts = RevertMemory()
+  /// Whether its volumes are devices, which its instances use without a target.
+  let hasDevices: Bool
   private let state = Mutex(State())
 
-  init(name: NodeName, world: World, fabric: InMemoryFabric, faults: PlantedFaults) {
+  init(name: NodeName, hasDevices: Bool, world: World, fabric: InMemoryFabric, faults: PlantedFaults) {
     self.name = name
+    self.hasDevices = hasDevices
     self.world = world
     self.fabric = fabric
     self.faults = faults
@@ -56,17 +59,17 @@ final class SimulatedNode: Sendable {
         throw StorageError(.noSpace, "A simulated lack of space at \(step).")
       }
     }
+    let backend = InMemoryBackend(
+      name: "mem", disk: disk, reservedPercentage: 5, maxOverSubscriptionRatio: 2, slices: world.random(1...3),
+      fault: fault)
     let service = NodeService(
       NodeIdentity(name: name, address: "sim://\(name)", availabilityZone: "nova"),
       drivers: NodeDrivers(
-        backends: [
-          InMemoryBackend(
-            name: "mem", disk: disk, reservedPercentage: 5, maxOverSubscriptionRatio: 2, slices: world.random(1...3),
-            fault: fault)
-        ],
+        backends: [hasDevices ? InMemoryDevices(backend) : backend],
         exporter: InMemoryExporter(fabric: fabric, portal: name, disks: ["mem": disk], fault: fault),
         hypervisor: InMemoryHypervisor(world: hypervisorWorld, fault: fault),
-        connector: InMemoryConnector(fabric: fabric, initiator: "iqn.2026-11.sim:\(name)", fault: fault)),
+        connector: InMemoryConnector(fabric: fabric, initiator: "iqn.2026-11.sim:\(name)", fault: fault),
+        local: hasDevices ? .local(on: name) : nil),
       exports: InMemoryRecordStore(on: exportShelf, fault: fault),
       connections: InMemoryRecordStore(on: connectionShelf, fault: fault),
       dice: Dice(world: world), logger: .silent)
@@ -94,6 +97,7 @@ final class SimulatedNode: Sendable {
   /// The machine restarts: the target forgets its exports, running instances are shut off. The agent has to be started anew.
   func reboot() {
     process?.kill()
+    disk.deactivateAll()
     fabric.forgetTargets(at: name)
     fabric.endSessions(ofInitiatorsNamed: "iqn.2026-11.sim:\(name)")
     for instance in hypervisorWorld.instances where instance.status == .active { hypervisorWorld.shutOff(instance.id) }
@@ -121,15 +125,8 @@ final class SimulatedNode: Sendable {
 
   func pool(_ name: String) -> PoolName { PoolName(node: self.name, backend: "mem", pool: name) }
 
-  /// The volumes in running instances, each with its attachment.
-  func livingAttachments() -> [(volume: VolumeID, attachment: AttachmentID)] {
-    hypervisorWorld.slots.filter(\.isLive).map { ($0.disk.volume, $0.disk.attachment) }
-  }
-
-  /// The volumes in running instances, each with its instance.
-  func livingDisks() -> [(volume: VolumeID, instance: InstanceID)] {
-    hypervisorWorld.slots.filter(\.isLive).map { ($0.disk.volume, $0.instance) }
-  }
+  /// The disks of running instances.
+  func livingDisks() -> [InMemoryHypervisorWorld.Slot] { hypervisorWorld.slots.filter(\.isLive) }
 
   func exportedAttachments() -> Set<AttachmentID> {
     Set(fabric.targets.filter { $0.portal == name }.flatMap { $0.admissions.map(\.attachment) })
@@ -145,5 +142,12 @@ final class SimulatedNode: Sendable {
 
   func pluggedAttachments() -> Set<AttachmentID> {
     Set(hypervisorWorld.slots.map(\.disk.attachment))
+  }
+}
+
+extension InMemoryHypervisorWorld.Slot {
+  /// Whether the instance has a device of its node, and no session.
+  var isLocal: Bool {
+    if case .block = disk.source { true } else { false }
   }
 }

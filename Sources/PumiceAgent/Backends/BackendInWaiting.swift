@@ -1,20 +1,18 @@
 import Logging
 public import PumiceModel
-public import PumiceWire
 public import ServiceLifecycle
 import Synchronization
 
 /// A backend whose storage was not there, or not well, when the agent started: such as a volume group on a disk that is gone.
 ///
 /// Its pool is reported down with the reason, calls about it throw `unavailable`, and the node's other backends are served.
-/// It is tried again for as long as it takes, and from then on it is the backend that it stands for. Only for backends
-/// with activation: everybody sees that ability in this one, too.
-public final class BackendInWaiting: ActivatingBackend, Service {
-  public typealias Opening = @Sendable () async throws(StorageError) -> any VolumeBackend
+/// It is tried again for as long as it takes, and from then on it is the backend that it stands for.
+public final class BackendInWaiting: ForwardingBackend, ActivatingBackend, Service {
+  public typealias Opening = @Sendable () async throws(StorageError) -> any ActivatingBackend
 
   private enum State {
     case waiting(StorageError)
-    case open(any VolumeBackend)
+    case open(any ActivatingBackend)
   }
 
   public let name: String
@@ -37,7 +35,7 @@ public final class BackendInWaiting: ActivatingBackend, Service {
   /// Opens a backend, or has it wait. Throws what only another configuration helps against.
   static func open(
     _ name: String, logger: Logger, _ open: @escaping Opening
-  ) async throws(StorageError) -> any VolumeBackend {
+  ) async throws(StorageError) -> any ActivatingBackend {
     do throws(StorageError) {
       return try await open()
     } catch  where [.missingPart, .notFound, .unavailable, .timeout, .failed, .noSpace].contains(error.code) {
@@ -48,7 +46,7 @@ public final class BackendInWaiting: ActivatingBackend, Service {
 
   public func run() async throws {
     await cancelWhenGracefulShutdown { await self.wait() }
-    if let service = try? backend as? any Service { return try await service.run() }
+    if let service = try? opened as? any Service { return try await service.run() }
     try? await gracefulShutdown()
   }
 
@@ -73,7 +71,7 @@ public final class BackendInWaiting: ActivatingBackend, Service {
   }
 
   /// Throws `unavailable` with the reason while there is none.
-  private var backend: any VolumeBackend {
+  private var opened: any ActivatingBackend {
     get throws(StorageError) {
       switch state.withLock({ $0 }) {
       case .open(let backend): return backend
@@ -83,7 +81,7 @@ public final class BackendInWaiting: ActivatingBackend, Service {
     }
   }
 
-  // MARK: VolumeBackend
+  public var backend: any VolumeBackend { get throws(StorageError) { try opened } }
 
   public func pools() async -> [PoolReport] {
     switch state.withLock({ $0 }) {
@@ -97,45 +95,11 @@ public final class BackendInWaiting: ActivatingBackend, Service {
     }
   }
 
-  public func volumes() async throws(StorageError) -> [StoredVolume] { try await backend.volumes() }
-
-  public func volume(_ id: VolumeID) async throws(StorageError) -> StoredVolume? { try await backend.volume(id) }
-
-  public func ensure(
-    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
-  ) async throws(StorageError) -> Work<StoredVolume> {
-    try await backend.ensure(id, request, sourceInUse: sourceInUse)
-  }
-
-  public func remove(_ id: VolumeID, pool: String) async throws(StorageError) -> Progress {
-    try await backend.remove(id, pool: pool)
-  }
-
-  public func snapshots() async throws(StorageError) -> [StoredSnapshot] { try await backend.snapshots() }
-
-  public func ensureSnapshot(
-    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
-  ) async throws(StorageError) -> Work<StoredSnapshot> {
-    try await backend.ensureSnapshot(id, request, inUse: inUse)
-  }
-
-  public func removeSnapshot(
-    _ id: SnapshotID, of volume: VolumeID, pool: String
-  ) async throws(StorageError) -> Progress {
-    try await backend.removeSnapshot(id, of: volume, pool: pool)
-  }
-
-  public func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume> {
-    try await backend.revert(id, request)
-  }
-
-  // MARK: ActivatingBackend
-
   public func activate(_ id: VolumeID, pool: String) async throws(StorageError) {
-    try await (backend as? any ActivatingBackend)?.activate(id, pool: pool)
+    try await opened.activate(id, pool: pool)
   }
 
   public func deactivate(_ id: VolumeID, pool: String) async throws(StorageError) {
-    try await (backend as? any ActivatingBackend)?.deactivate(id, pool: pool)
+    try await opened.deactivate(id, pool: pool)
   }
 }

@@ -9,7 +9,8 @@ public import PumiceWire
 /// | `LVMBackend`       | `lvm`       | a logical volume with tags         |
 /// | `InMemoryBackend`  | `memory`    | an entry of a dictionary           |
 ///
-/// `BackendInWaiting` stands for an `LVMBackend` that could not be opened yet.
+/// `BackendInWaiting` stands for an `LVMBackend` that could not be opened yet, and `InMemoryDevices` makes devices of what an
+/// `InMemoryBackend` has.
 ///
 /// Calls about one volume and its snapshots come one at a time; calls about different volumes come together. Each may be
 /// repeated after a crash at any point of an earlier one, and finds its way from whatever that left. `BackendConformance`

@@ -17,19 +17,19 @@ struct BackendInWaitingTests {
 
     init(failures: Int) { self.failures = Mutex(failures) }
 
-    func open() async throws(StorageError) -> any VolumeBackend {
+    func open() async throws(StorageError) -> any ActivatingBackend {
       let fails = failures.withLock { failures in
         failures -= 1
         return failures >= 0
       }
       if fails { throw gone }
-      return memory.makeBackend(on: memory.makeDisk())
+      return InMemoryDevices(memory.makeBackend(on: memory.makeDisk()))
     }
   }
 
   @Test func whatIsThereIsOpenedAtOnce() async throws {
     let backend = try await BackendInWaiting.open("disks", logger: .silent, Storage(failures: 0).open)
-    #expect(backend is InMemoryBackend)
+    #expect(backend is InMemoryDevices)
   }
 
   @Test(arguments: [StorageError.Code.invalid, .conflict, .forbidden, .unsupported])

@@ -24,6 +24,8 @@ public final class InMemoryDisk: Sendable {
     var content: Content
     /// The revision of the last revert.
     var reverted: Revision?
+    /// Whether it is a device now, where volumes are.
+    var isActive = false
   }
 
   struct SnapshotEntry: Sendable {
@@ -79,6 +81,22 @@ public final class InMemoryDisk: Sendable {
 
   /// What a guest reads; `nil` where there is no such volume.
   public func content(of id: VolumeID) -> Content? { entry(id).flatMap { $0.isWhole ? $0.content : nil } }
+
+  /// The volumes that are devices now, in the order of their ids.
+  public var active: [VolumeID] { entries.compactMap { id, entry in entry.isActive ? id : nil } }
+
+  /// What a reboot of the machine does.
+  public func deactivateAll() { for id in contents { setActive(id, false) } }
+
+  /// Whether there is such a volume.
+  @discardableResult
+  func setActive(_ id: VolumeID, _ isActive: Bool) -> Bool {
+    state.withLock { state in
+      guard state.volumes[id]?.isWhole == true else { return false }
+      state.volumes[id]?.isActive = isActive
+      return true
+    }
+  }
 
   /// What is physically free; `nil` for an unknown pool.
   func free(_ pool: String) -> ByteCount? {
