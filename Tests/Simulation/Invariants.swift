@@ -1,4 +1,5 @@
 import HashTreeCollections
+import PumiceAgent
 import PumiceCoordinator
 import PumiceModel
 

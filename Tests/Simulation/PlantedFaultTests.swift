@@ -5,6 +5,7 @@ import Testing
   @Test(arguments: [
     "forgetsCommits", "skipsFence", "skipsUnplug", "keepsErasedVolumes", "skipsProvisioning", "attachesTwice",
     "neverFinishes", "losesSnapshots", "keepsErasedSnapshots", "repeatsOldReverts", "skipsReverts", "copiesNothing",
+    "dropsDevices",
   ]) func aPlantedFaultIsCaught(_ name: String) throws {
     var faults = PlantedFaults()
     switch name {
@@ -19,6 +20,7 @@ import Testing
     case "repeatsOldReverts": faults.repeatsOldReverts = true
     case "skipsReverts": faults.skipsReverts = true
     case "copiesNothing": faults.copiesNothing = true
+    case "dropsDevices": faults.dropsDevices = true
     default: faults.neverFinishes = true
     }
     let caught = (0..<300).first { !Simulation(seed: $0, faults: faults).run().isEmpty }

@@ -30,6 +30,8 @@ struct PlantedFaults: Sendable {
   var skipsReverts = false
   /// The agent makes zeros where it is asked for a copy.
   var copiesNothing = false
+  /// The agent takes away the devices of all instances when one is plugged.
+  var dropsDevices = false
 }
 
 /// The last revert of each volume on a node.
@@ -114,7 +116,11 @@ struct LyingNode: NodeAPI {
   func ensureConnection(
     _ id: AttachmentID, _ request: ConnectionRequest
   ) async throws(StorageError) -> ConnectedDisk {
-    try await honest.ensureConnection(id, request)
+    let disk = try await honest.ensureConnection(id, request)
+    if faults.dropsDevices, request.target.protocolName == ConnectorDescription.localProtocol {
+      self.disk.deactivateAll()
+    }
+    return disk
   }
 
   func removeConnection(_ id: AttachmentID, _ request: ConnectionRemoval) async throws(StorageError) {
