@@ -24,7 +24,7 @@ struct DeviceMapperNode: Sendable {
   func check(_ descriptor: Int32) throws(StorageError) {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw Self.error("Looking at \(path)") }
-    let found = sysfs.text("dev/block/\(deviceNumber(status.st_rdev))/dm/name")
+    let found = mappedName(status)
     guard found == name else {
       throw StorageError(.wrongDevice, "\(path) leads to \(found ?? "what is no device of device-mapper").")
     }
@@ -32,17 +32,22 @@ struct DeviceMapperNode: Sendable {
 
   /// Has the node lead to the device of its name, as the same link that udev makes and takes away in the end. Does nothing
   /// when there is no such device.
-  func link() throws(StorageError) {
+  func mend() throws(StorageError) {
+    var status = stat()
+    if stat(path, &status) == 0, mappedName(status) == name { return }
     // The device is a new one, and those have high numbers.
     let numbers = sysfs.names(in: "class/block").compactMap { $0.hasPrefix("dm-") ? Int($0.dropFirst(3)) : nil }
     guard
       let number = numbers.sorted(by: >).first(where: { sysfs.text("class/block/dm-\($0)/dm/name") == name })
     else { return }
-    let temporary = "\(path).new"
-    unlink(temporary)
+    let temporary = "\(path).\(UInt32.random(in: 0 ... .max))"
     guard symlink("../dm-\(number)", temporary) == 0, rename(temporary, path) == 0 else {
       throw Self.error("Linking \(path) to dm-\(number)")
     }
+  }
+
+  private func mappedName(_ status: stat) -> String? {
+    sysfs.text("dev/block/\(deviceNumber(status.st_rdev))/dm/name")
   }
 
   /// See symlink(2), rename(2).

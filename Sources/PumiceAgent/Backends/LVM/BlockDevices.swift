@@ -5,12 +5,8 @@ import PumiceModel
 /// Each call does a part that takes seconds at most, and throws `timeout` when the device does not move at all; it is then
 /// left alone until it does. Ranges are in bytes, and multiples of the device's blocks.
 protocol BlockDevices: Sendable {
-  /// Whether the path can be opened, and is the logical volume of that name, of this size.
+  /// Whether the logical volume of that path is active and has this size. Then the path can be opened, and leads to it.
   func isReady(_ path: String, size: ByteCount) async -> Bool
-
-  /// Has the path lead to the active logical volume of that name, where udev has not come to it yet or somebody has left
-  /// a node of another. Does nothing when no such volume is active.
-  func link(_ path: String) async throws(StorageError)
 
   /// Makes the range read as zeros.
   func zero(_ range: Range<Int64>, of path: String) async throws(StorageError)

@@ -22,10 +22,6 @@ struct KernelBlockDevices: BlockDevices {
     return found == size.bytes
   }
 
-  func link(_ path: String) async throws(StorageError) {
-    try await BlockingCalls.run { () throws(StorageError) in try DeviceMapperNode(path)?.link() }
-  }
-
   func zero(_ range: Range<Int64>, of path: String) async throws(StorageError) {
     try await control(Self.zeroRange, range, path, "Zeroing \(path)")
   }
@@ -75,13 +71,21 @@ struct KernelBlockDevices: BlockDevices {
 private struct Device: ~Copyable {
   let descriptor: Int32
 
-  init(_ path: String, _ flags: Int32) throws(StorageError) {
-    descriptor = open(path, flags | O_CLOEXEC)
-    guard descriptor >= 0 else { throw Self.error("Opening \(path)") }
-    try DeviceMapperNode(path)?.check(descriptor)
+  init(_ path: String, _ flags: Int32) throws(StorageError) { descriptor = try Self.open(path, flags) }
+
+  private static func open(_ path: String, _ flags: Int32) throws(StorageError) -> Int32 {
+    let node = DeviceMapperNode(path)
+    try node?.mend()
+    let descriptor = Glibc.open(path, flags | O_CLOEXEC)
+    guard descriptor >= 0 else { throw error("Opening \(path)") }
+    do throws(StorageError) { try node?.check(descriptor) } catch {
+      close(descriptor)
+      throw error
+    }
+    return descriptor
   }
 
-  deinit { if descriptor >= 0 { close(descriptor) } }
+  deinit { close(descriptor) }
 
   func control<Argument: BitwiseCopyable>(
     _ request: UInt, _ argument: inout Argument, _ attempt: String

@@ -40,7 +40,6 @@ extension LVMBackend {
     let path = group.path(of: volume.name)
     if await devices.isReady(path, size: volume.size) { return }
     try await lvm.run(.activate(name: volume.name))
-    try await devices.link(path)
     if await devices.isReady(path, size: volume.size) { return }
     throw StorageError(
       .unavailable, "\(group.name)/\(volume.name) was activated, but \(path) is no device of \(volume.size).")

@@ -75,7 +75,7 @@ enum LVMCommand: Sendable, Equatable {
     case .deactivate(let name):
       return ["lvchange", "-y", "-an", path(name)]
     case .activate(let name):
-      // Where udev has not come to the node yet, `BlockDevices.link` does.
+      // udev makes the nodes in its own time; whoever is first to open one does not wait for it (`DeviceMapperNode`).
       return ["lvchange", "-y", "-ay", "-K", "--noudevsync", "--poll", "n", path(name)]
     case .split(let snapshot):
       return ["lvconvert", "-y", "--splitsnapshot", path(snapshot)]

@@ -304,8 +304,6 @@ final class InMemoryLVM: LogicalVolumeManager, BlockDevices {
 
   // MARK: BlockDevices
 
-  func link(_ path: String) async throws(StorageError) {}
-
   func isReady(_ path: String, size: ByteCount) async -> Bool {
     world.withLock { world in
       Self.name(path, world).flatMap { world.group[$0] }.map {
