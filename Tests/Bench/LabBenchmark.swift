@@ -65,7 +65,7 @@ enum LabBenchmark {
     var (product, bare): ([Double], [Double]) = ([], [])
     var volumes: [VolumeID] = []
     // A group of its own: a change of the product's, by somebody else, would have it read that anew.
-    try await fleet.storage.run(
+    try await fleet.storage.node.run(
       """
       vgcreate -qq bare /dev/ubdc
       lvcreate -qq -y --type thin-pool -L 60g --poolmetadatasize 64m -Zy -n bare-pool bare
@@ -76,7 +76,7 @@ enum LabBenchmark {
       let id = try await api.createVolume(name: "bench\(round)", gibibytes: 1)
       try await api.waitForVolume(id, status: "available", every: .milliseconds(5))
       let time = (clock.now - start).milliseconds
-      let lvcreate = try await Figures(of: ["lvcreate", "bare", "bare\(round)"], on: fleet.storage)["lvcreate"]
+      let lvcreate = try await Figures(of: ["lvcreate", "bare", "bare\(round)"], on: fleet.storage.node)["lvcreate"]
       guard round > 0 else { continue }
       product.append(time)
       bare.append(lvcreate)

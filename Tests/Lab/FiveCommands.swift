@@ -14,14 +14,14 @@ extension LabTests {
         // Only its disk is used: nothing on the storage node is prepared.
         let fleet = try await LabFleet(
           storage: LabStorage("an empty disk", disks: [4096], preparation: "", leftovers: "") { _ in "" }, in: bed)
-        async let storage: Void = fleet.storage.start()
+        async let storage: Void = fleet.storage.node.start()
         async let libvirt: Void = fleet.libvirt.start()
         async let coordinator: Void = fleet.coordinator.daemon.start()
         _ = try await (storage, libvirt, coordinator)
         try await fleet.computeAgent.daemon.start()
         try await fleet.guest.start()
         try await fleet.api.waitForInstance(fleet.guest.id)
-        let node = fleet.storage
+        let node = fleet.storage.node
         let programs = try Binaries.path("pumice")
         try await node.run(
           """

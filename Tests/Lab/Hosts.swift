@@ -9,18 +9,13 @@ extension LabTests {
   @Suite(.timeLimit(.minutes(10))) struct Hosts {
     @Test func aVolumeOfAHostLivesThroughSnapshotRevertAndExtendAndLeavesNothing() async throws {
       try await HostFleet.with(.thinLVMOverLIO) { fleet in
-        let (api, host) = (fleet.api, fleet.host)
-        let instance = try await fleet.instance()
-        let volume = try await api.createVolume(name: "data", gibibytes: 1)
-        try await api.waitForVolume(volume, status: "available")
-        try await api.attach(volume, to: instance)
-        let attached = try await api.waitForVolume(volume, status: "in-use")
-        let device = "/dev/disk/by-pumice/\(volume)"
-        #expect(attached["attachments"].array.first?["device"].string == device)
+        let (api, host) = (fleet.api, fleet.host.node)
+        let disk = try await fleet.attachDisk()
+        let (volume, device) = (disk.volume, disk.device)
+        #expect(device == "/dev/disk/by-pumice/\(volume)")
         // Both sides have shown a secret of their own.
-        let attachment = attached["attachments"].array.first?["attachment_id"].string ?? "?"
         #expect(
-          try await host.run("cat /sys/class/iscsi_session/*/username_in") == "pumice-target-\(attachment)\n")
+          try await host.run("cat /sys/class/iscsi_session/*/username_in") == "pumice-target-\(disk.attachment)\n")
         let written = try await fleet.writeRandom(mebibytes: 16, to: device)
 
         // Somebody writes all the time elsewhere on the disk.
@@ -47,12 +42,11 @@ extension LabTests {
         let overwritten = try await fleet.writeRandom(mebibytes: 16, to: device)
         #expect(overwritten != written)
         #expect(try await fleet.sum(mebibytes: 16, of: device) == overwritten)
-        try await api.detach(volume, from: instance)
-        try await api.waitForVolume(volume, status: "available")
+        try await fleet.detach(disk)
         #expect(try await fleet.leavings() == "")
         try await api.revert(volume, to: snapshot)
         try await api.waitForVolume(volume, status: "available")
-        try await api.attach(volume, to: instance)
+        try await api.attach(volume, to: disk.instance)
         try await api.waitForVolume(volume, status: "in-use")
         #expect(try await fleet.sum(mebibytes: 16, of: device) == written)
 
@@ -63,8 +57,7 @@ extension LabTests {
         #expect(try await fleet.sum(mebibytes: 4, of: device, at: 2000) == behind)
         #expect(try await fleet.sum(mebibytes: 16, of: device) == written)
 
-        try await api.detach(volume, from: instance)
-        try await api.waitForVolume(volume, status: "available")
+        try await fleet.detach(disk)
         try await api.deleteSnapshot(snapshot)
         try await api.waitUntilGone(snapshot)
         try await api.deleteVolume(volume)
@@ -76,21 +69,16 @@ extension LabTests {
 
     @Test(.enabled(if: LabTests.isWhole)) func aHostFindsItsFileSystemAgainAfterPowerCutsOfBothMachines() async throws {
       try await HostFleet.with(.thinLVMOverLIO) { fleet in
-        let (api, host) = (fleet.api, fleet.host)
-        let instance = try await fleet.instance()
-        let volume = try await api.createVolume(name: "data", gibibytes: 1)
-        try await api.waitForVolume(volume, status: "available")
-        try await api.attach(volume, to: instance)
-        try await api.waitForVolume(volume, status: "in-use")
-        let device = "/dev/disk/by-pumice/\(volume)"
+        let (api, host) = (fleet.api, fleet.host.node)
+        let disk = try await fleet.attachDisk()
+        let (volume, device) = (disk.volume, disk.device)
         try await host.run("mkfs.ext4 -q \(device) && mkdir -p /mnt/data && mount \(device) /mnt/data")
         try await host.run("dd if=/dev/urandom of=/mnt/data/file bs=1M count=16 status=none && sync")
         let written = try await host.run("sha256sum </mnt/data/file")
 
         // The host finds its disk without being told by anybody.
         try await fleet.coordinator.daemon.kill9()
-        try await host.powerCut()
-        try await fleet.startHost()
+        try await fleet.host.crash()
         try await eventually("the disk is back") {
           try await host.answer(to: "blockdev --getsize64 \(device)").output == "\(1 << 30)\n"
         }
@@ -104,8 +92,7 @@ extension LabTests {
         async let later = host.run(
           "dd if=/tmp/later of=/mnt/data/later bs=64k oflag=direct conv=fsync && sha256sum </tmp/later | tee /tmp/sum",
           within: .seconds(120))
-        try await fleet.storage.powerCut()
-        try await fleet.startStorage()
+        try await fleet.storage.crash()
         _ = try await later
         try await host.run("echo 3 >/proc/sys/vm/drop_caches")
         #expect(try await host.run("sha256sum </mnt/data/file") == written)
@@ -113,8 +100,8 @@ extension LabTests {
         #expect(try await host.run("dmesg | grep -i 'i/o error' || true") == "")
 
         // A disk in use is not taken away, however long that takes.
-        try await api.waitForInstance(instance)
-        try await api.detach(volume, from: instance)
+        try await api.waitForInstance(disk.instance)
+        try await api.detach(volume, from: disk.instance)
         try await Task.sleep(for: .seconds(3))
         #expect(try await api.volume(volume)["status"].string == "detaching")
         #expect(try await host.run("sha256sum </mnt/data/file") == written)
@@ -132,20 +119,9 @@ extension LabTests {
       async throws
     {
       try await HostFleet.with(.thinLVMOverLIO) { fleet in
-        let (api, host) = (fleet.api, fleet.host)
-        let instance = try await fleet.instance()
-        var volumes: [VolumeID] = []
-        var attachments: [String] = []
-        for name in ["idle", "used"] {
-          let volume = try await api.createVolume(name: name, gibibytes: 1)
-          try await api.waitForVolume(volume, status: "available")
-          try await api.attach(volume, to: instance)
-          let attached = try await api.waitForVolume(volume, status: "in-use")
-          attachments.append(try #require(attached["attachments"].array.first?["attachment_id"].string))
-          volumes.append(volume)
-        }
-        let used = "/dev/disk/by-pumice/\(volumes[1])"
-        try await host.run("mkfs.ext4 -q \(used) && mkdir -p /mnt/used && mount \(used) /mnt/used")
+        let host = fleet.host.node
+        let (idle, busy) = (try await fleet.attachDisk("idle"), try await fleet.attachDisk("used"))
+        try await host.run("mkfs.ext4 -q \(busy.device) && mkdir -p /mnt/used && mount \(busy.device) /mnt/used")
         // An administrator's own target and session, of the same make.
         let foreign = try await host.run(
           """
@@ -164,25 +140,22 @@ extension LabTests {
         #expect(try await sessions().count == 3)
 
         // The records are lost.
-        try await fleet.hostAgent.daemon.kill9()
+        try await fleet.host.agent.daemon.kill9()
         try await host.run("rm /var/lib/pumice-agent/connections/*.json /var/lib/pumice-agent/disks/*.json")
-        try await fleet.hostAgent.daemon.start()
-        let told = Set(attachments.map { "leakedSession \($0)" })
+        try await fleet.host.agent.daemon.start()
+        let told = Set([idle, busy].map { "leakedSession \($0.attachment)" })
         try await eventually("the sessions are named") { told.isSubset(of: try await fleet.findings()) }
         try await eventually("the idle session is ended", within: .seconds(150), every: .seconds(1)) {
           try await sessions().count == 2
         }
         #expect(try await sessions().contains(foreign.replacing("\n", with: "")))
-        #expect(try await sessions().contains { $0.contains("\(volumes[1])") })
+        #expect(try await sessions().contains { $0.contains("\(busy.volume)") })
         try await host.run("dd if=/dev/urandom of=/mnt/used/file bs=1M count=4 oflag=direct status=none")
-        let missing = Set(attachments.map { "missingConnection \($0)" })
-        #expect(try await Set(fleet.findings()) == missing.union(["leakedSession \(attachments[1])"]))
+        let missing = Set([idle, busy].map { "missingConnection \($0.attachment)" })
+        #expect(try await Set(fleet.findings()) == missing.union(["leakedSession \(busy.attachment)"]))
 
         try await host.run("umount /mnt/used")
-        for volume in volumes {
-          try await api.detach(volume, from: instance)
-          try await api.waitForVolume(volume, status: "available")
-        }
+        for disk in [idle, busy] { try await fleet.detach(disk) }
         #expect(try await sessions() == [foreign.replacing("\n", with: "")])
       }
     }

@@ -57,7 +57,7 @@ extension LabTests {
     /// Every volume is there once: as a logical volume, a target with one initiator, an attachment, a disk, and for who
     /// logs in.
     private func expectOfEach(_ volumes: Set<VolumeID>, _ fleet: LabFleet, _ clients: [Client]) async throws {
-      let names = try await fleet.storage.run("lvs --noheadings -o lv_name --select 'lv_tags=pumice' data")
+      let names = try await fleet.storage.node.run("lvs --noheadings -o lv_name --select 'lv_tags=pumice' data")
         .split(whereSeparator: \.isWhitespace).map(String.init)
       #expect(names.sorted() == volumes.map { "volume-\($0)" }.sorted())
 
@@ -94,7 +94,7 @@ extension LabTests {
 
     private func exports(_ fleet: LabFleet) async throws -> [Export] {
       // Tests of their own look at who is let in; here, the secrets are taken from the target.
-      let output = try await fleet.storage.run(
+      let output = try await fleet.storage.node.run(
         """
         cd /sys/kernel/config/target/iscsi
         for acl in iqn*/tpgt_1/acls/*; do
@@ -108,7 +108,8 @@ extension LabTests {
         let words = line.split(separator: " ").map(String.init)
         guard words.count == 5 else { throw TestBedFailure("An export is half made: \(line)") }
         return Export(
-          portal: "\(fleet.storage.address):3260", iqn: words[0], initiator: words[1], user: words[2], secret: words[3],
+          portal: "\(fleet.storage.node.address):3260", iqn: words[0], initiator: words[1], user: words[2],
+          secret: words[3],
           serial: words[4])
       }
     }
@@ -124,18 +125,16 @@ extension LabTests {
       /// INQUIRY page 0x80, by a login of its own.
       func serial(in fleet: LabFleet) async throws -> String {
         let url = "iscsi://\(user)%\(secret)@\(portal)/\(iqn)/1"
-        let output = try await fleet.lab.bed.run(
-          fleet.lab.network.entering(["iscsi-inq", "-e", "1", "-c", "128", "-i", initiator, url]))
-        return output.split(separator: "[").last.map { String($0.prefix { $0 != "]" }) } ?? ""
+        return try await fleet.lab.unitSerial(at: url, as: initiator)
       }
     }
 
     private func expectNothing(_ fleet: LabFleet, _ guests: [Guest]) async throws {
       try await fleet.waitUntilNothingIsLeft()
       let kernel = "find /sys/kernel/config/target -name 'volume-*' -o -path '*/acls/*' -o -name 'iqn*'"
-      #expect(try await fleet.storage.run(kernel) == "")
-      #expect(try await fleet.storage.run("dmsetup ls | grep -c volume-; true") == "0\n")
-      #expect(try await fleet.storage.run("find /var/lib/pumice-agent -name '*.json'") == "")
+      #expect(try await fleet.storage.node.run(kernel) == "")
+      #expect(try await fleet.storage.node.run("dmsetup ls | grep -c volume-; true") == "0\n")
+      #expect(try await fleet.storage.node.run("find /var/lib/pumice-agent -name '*.json'") == "")
       for guest in guests { #expect(try await !guest.xml(stored: true).contains("<disk")) }
       #expect(try await fleet.libvirt.virsh("secret-list").filter { !$0.isWhitespace } == "")
       let project = "/v3/\(fleet.api.project)"
@@ -146,7 +145,7 @@ extension LabTests {
 
     /// How often a call was repeated, which on a busy machine happens, and no user sees. Nothing else may have gone wrong.
     private func repeats(_ fleet: LabFleet) throws -> Int {
-      let logs = [fleet.coordinator.daemon.log, fleet.computeAgent.daemon.log, fleet.storageAgent.daemon.log]
+      let logs = [fleet.coordinator.daemon.log, fleet.computeAgent.daemon.log, fleet.storage.agent.daemon.log]
       let lines = try logs.flatMap { try String(contentsOfFile: $0, encoding: .utf8).split(separator: "\n") }
       let repeats = lines.filter { $0.contains("error=") }
       #expect(repeats.filter { !$0.contains("was not answered within") } == [])

@@ -15,30 +15,26 @@ extension LabTests {
 
     @Test func readsAndWritesGoOnWhenAWayIsLostAndTheDiskGrowsOnTwoWays() async throws {
       try await HostFleet.with(.twoPortals, hostPreparation: Self.preparation) { fleet in
-        let (api, host) = (fleet.api, fleet.host)
-        let instance = try await fleet.instance()
-        let volume = try await api.createVolume(name: "data", gibibytes: 1)
-        try await api.waitForVolume(volume, status: "available")
-        try await api.attach(volume, to: instance)
-        try await api.waitForVolume(volume, status: "in-use")
-        let device = "/dev/disk/by-pumice/\(volume)"
+        let (api, host) = (fleet.api, fleet.host.node)
+        let disk = try await fleet.attachDisk()
+        let (volume, device) = (disk.volume, disk.device)
         let name = try await host.run("basename $(readlink -f \(device))").trimmingSuffix(while: \.isNewline)
         #expect(name.hasPrefix("dm-"))
         #expect(try await host.run("ls /sys/block/\(name)/slaves | wc -l") == "2\n")
         #expect(
           try await host.run("cat /sys/class/iscsi_connection/*/persistent_address | sort")
-            == "\(fleet.storage.address)\n\(LabStorage.secondAddress)\n")
+            == "\(fleet.storage.node.address)\n\(LabStorage.secondAddress)\n")
 
         let written = try await fleet.writeRandom(mebibytes: 16, to: device)
-        for address in [LabStorage.secondAddress, fleet.storage.address] {
+        for address in [LabStorage.secondAddress, fleet.storage.node.address] {
           // The host alone loses sight of it: the agents still hear of the coordinator.
-          try await fleet.host.run(
+          try await fleet.host.node.run(
             "ip route replace blackhole \(address) && dmesg --clear; rm -f /tmp/random")
           #expect(try await fleet.sum(mebibytes: 16, of: device) == written)
           let other = try await fleet.writeRandom(mebibytes: 8, to: device, at: 256)
           #expect(try await fleet.sum(mebibytes: 8, of: device, at: 256) == other)
           #expect(try await host.run("dmesg | grep -i 'i/o error.*\(name)' || true") == "")
-          try await fleet.host.run("ip route delete blackhole \(address)")
+          try await fleet.host.node.run("ip route delete blackhole \(address)")
           try await eventually("both ways are back", within: .seconds(60), every: .milliseconds(500)) {
             try await host.run("multipathd show paths format '%t %o' | grep -c 'active.*running' || true") == "2\n"
           }
@@ -47,14 +43,14 @@ extension LabTests {
         // No way at all: what is written waits, for longer than any of multipathd's and open-iscsi's patience.
         try await host.run(
           """
-          for address in \(LabStorage.secondAddress) \(fleet.storage.address); do ip route replace blackhole $address; done
+          for address in \(LabStorage.secondAddress) \(fleet.storage.node.address); do ip route replace blackhole $address; done
           dmesg --clear
           """)
         async let late = fleet.writeRandom(mebibytes: 8, to: device, at: 512, within: .seconds(180))
         try await Task.sleep(for: .seconds(30))
         #expect(try await host.run("dmesg | grep -i 'i/o error.*\(name)' || true") == "")
         try await host.run(
-          "for address in \(LabStorage.secondAddress) \(fleet.storage.address); do ip route delete blackhole $address; done"
+          "for address in \(LabStorage.secondAddress) \(fleet.storage.node.address); do ip route delete blackhole $address; done"
         )
         let lateSum = try await late
         #expect(try await fleet.sum(mebibytes: 8, of: device, at: 512) == lateSum)
@@ -66,16 +62,14 @@ extension LabTests {
         #expect(try await fleet.findings() == [])
 
         // After a reboot the same, without the coordinator's help.
-        try await host.powerCut()
-        try await fleet.startHost()
+        try await fleet.host.crash()
         try await eventually("the disk is back") {
           try await host.answer(to: "blockdev --getsize64 \(device)").output == "\(2 << 30)\n"
         }
         #expect(try await fleet.sum(mebibytes: 16, of: device) == written)
 
-        try await api.waitForInstance(instance)
-        try await api.detach(volume, from: instance)
-        try await api.waitForVolume(volume, status: "available")
+        try await api.waitForInstance(disk.instance)
+        try await fleet.detach(disk)
         #expect(try await fleet.leavings() == "")
         #expect(try await host.run("grep -v ^# /etc/multipath/wwids || true") == "")
         try await api.deleteVolume(volume)
@@ -90,25 +84,17 @@ extension LabTests {
         \(Self.preparation)
         """
       try await HostFleet.with(.thinLVMOverLIO, hostPreparation: greedy) { fleet in
-        let api = fleet.api
-        let instance = try await fleet.instance()
-        let volume = try await api.createVolume(name: "data", gibibytes: 1)
-        try await api.waitForVolume(volume, status: "available")
-        try await api.attach(volume, to: instance)
-        let attached = try await api.waitForVolume(volume, status: "in-use")
-        let attachment = try #require(attached["attachments"].array.first?["attachment_id"].string)
-        try await eventually("it is told") { try await fleet.findings() == ["seizedDisk \(attachment)"] }
-        let device = "/dev/disk/by-pumice/\(volume)"
-        try await fleet.hostAgent.daemon.kill9()
-        try await fleet.hostAgent.daemon.start()
+        let disk = try await fleet.attachDisk()
+        try await eventually("it is told") { try await fleet.findings() == ["seizedDisk \(disk.attachment)"] }
+        try await fleet.host.agent.daemon.kill9()
+        try await fleet.host.agent.daemon.start()
         try await eventually("the name leads to the map") {
-          try await fleet.host.run("readlink -f \(device)").hasPrefix("/dev/dm-")
+          try await fleet.host.node.run("readlink -f \(disk.device)").hasPrefix("/dev/dm-")
         }
-        let written = try await fleet.writeRandom(mebibytes: 8, to: device)
-        #expect(try await fleet.sum(mebibytes: 8, of: device) == written)
-        try await api.waitForInstance(instance)
-        try await api.detach(volume, from: instance)
-        try await api.waitForVolume(volume, status: "available")
+        let written = try await fleet.writeRandom(mebibytes: 8, to: disk.device)
+        #expect(try await fleet.sum(mebibytes: 8, of: disk.device) == written)
+        try await fleet.api.waitForInstance(disk.instance)
+        try await fleet.detach(disk)
         #expect(try await fleet.leavings() == "")
         #expect(try await fleet.findings() == [])
       }

@@ -74,7 +74,7 @@ private struct Life {
 
     let first = try await guest.writeRandom(.mebibytes(8), to: disk)
     _ = moments.next()
-    try await fleet.crashStorage()
+    try await fleet.storage.crash()
     #expect(try await guest.sha256(of: disk, count: .mebibytes(8)) == first)
 
     let written = try await cutting(moments.next()) {
@@ -137,7 +137,7 @@ private struct Life {
   ) async throws -> Result {
     async let result = work()
     try await Task.sleep(for: moment)
-    try await fleet.crashStorage()
+    try await fleet.storage.crash()
     return try await result
   }
 }

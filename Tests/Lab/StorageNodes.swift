@@ -49,7 +49,7 @@ extension LabTests {
         try await api.waitForVolume(volume, status: "in-use", gibibytes: 2)
         _ = try await guest.waitForDisk(of: volume, size: .gibibytes(2))
       }
-      try await fleet.crashStorage()
+      try await fleet.storage.crash()
       for disk in [disk, diskOfCopy] {
         #expect(try await guest.sha256(of: disk, count: .mebibytes(16)) == written)
       }

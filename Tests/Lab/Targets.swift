@@ -131,9 +131,7 @@ private struct StorageNode: Sendable {
     let target = export.target
     let url =
       "iscsi://\(target.chapUser)%\(target.chapSecret)@\(target.portals[0])/\(target.iqn)/\(target.lun)"
-    let output = try await lab.bed.run(
-      lab.network.entering(["iscsi-inq", "-e", "1", "-c", "128", "-i", target.initiator, url]))
-    return output.split(separator: "[").last.map { String($0.prefix { $0 != "]" }) } ?? ""
+    return try await lab.unitSerial(at: url, as: target.initiator)
   }
 
   /// Throws when a command fails, or what was read is not what was expected.

@@ -64,6 +64,13 @@ public struct Lab: Sendable {
     return "http+unix://\(host)"
   }
 
+  /// The serial number that a unit shows (INQUIRY, page 0x80), by a login of its own.
+  public func unitSerial(at url: String, as initiator: String) async throws -> String {
+    let output = try await bed.run(
+      network.entering(["iscsi-inq", "-e", "1", "-c", "128", "-i", initiator, url]))
+    return output.split(separator: "[").last.map { String($0.prefix { $0 != "]" }) } ?? ""
+  }
+
   /// The folders that nodes find at the same path as this machine: the project, the running program's, and the bed's.
   var shares: [String] {
     get throws {

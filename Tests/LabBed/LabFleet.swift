@@ -6,8 +6,7 @@ public import TestBed
 public struct LabFleet: Sendable {
   public let lab: Lab
   public let coordinator: CoordinatorDaemon
-  public let storage: LabNode
-  public let storageAgent: NodeAgent
+  public let storage: LabMachine
   public let computeAgent: AgentDaemon
   public let libvirt: LibvirtDaemon
   public let guest: Guest
@@ -22,10 +21,7 @@ public struct LabFleet: Sendable {
     coordinator = try CoordinatorDaemon(
       in: bed, on: lab.network, reportInterval: reportInterval, extra: "allow_unauthenticated_remote: true")
     api = API(url: try await lab.url(ofServiceAt: coordinator.address))
-    storage = try lab.node("storage", number: 11, disks: kind.disks)
-    storageAgent = try NodeAgent(
-      on: storage, coordinator: coordinator, of: lab, reportInterval: reportInterval,
-      drivers: kind.drivers(storage.address))
+    storage = try kind.machine(in: lab, coordinator: coordinator, reportInterval: reportInterval)
     self.kind = kind
     libvirt = try LibvirtDaemon(in: bed, on: lab.network)
     computeAgent = try AgentDaemon(
@@ -50,7 +46,7 @@ public struct LabFleet: Sendable {
   /// Starts all but the guest and returns when the coordinator knows the storage node's pool.
   public func startWithoutGuest() async throws {
     try await telling {
-      async let storage: Void = startStorage()
+      async let storage: Void = storage.start()
       async let libvirt: Void = libvirt.start()
       async let coordinator: Void = coordinator.daemon.start()
       _ = try await (libvirt, coordinator)
@@ -72,22 +68,9 @@ public struct LabFleet: Sendable {
     return guests
   }
 
-  /// Boots the storage node and starts its agent, as systemd would.
-  public func startStorage() async throws {
-    try await storage.start()
-    try await storage.run(kind.preparation)
-    try await storageAgent.daemon.start()
-  }
-
-  /// Cuts the storage node's power and boots it again.
-  public func crashStorage() async throws {
-    try await storage.powerCut()
-    try await startStorage()
-  }
-
   /// Returns when the storage node has no volume and no export any more: what was deleted has gone from the API before its
   /// bytes are wiped.
-  public func waitUntilNothingIsLeft() async throws { try await kind.waitUntilNothingIsLeft(on: storage) }
+  public func waitUntilNothingIsLeft() async throws { try await kind.waitUntilNothingIsLeft(on: storage.node) }
 
   /// Does the work; when it fails, adds what all parts have to say.
   public func telling<Result>(_ work: () async throws -> Result) async throws -> Result {
@@ -99,8 +82,6 @@ public struct LabFleet: Sendable {
         \(coordinator.daemon.logTail)
         -- \(computeAgent.daemon.name):
         \(computeAgent.daemon.logTail)
-        -- the storage node's agent:
-        \(storageAgent.daemon.logTail)
         \(await storage.report())
         """)
     }

@@ -1,4 +1,4 @@
-import TestBed
+public import TestBed
 
 /// How a storage node of the lab stores and exports volumes.
 public struct LabStorage: Sendable, CustomStringConvertible {
@@ -21,6 +21,16 @@ public struct LabStorage: Sendable, CustomStringConvertible {
     self.preparation = preparation
     self.leftovers = leftovers
     self.drivers = drivers
+  }
+
+  /// The lab's storage node, as this says.
+  public func machine(
+    in lab: Lab, coordinator: CoordinatorDaemon, reportInterval: Int = 1
+  ) throws -> LabMachine {
+    let node = try lab.node("storage", number: 11, disks: disks)
+    return try LabMachine(
+      node, coordinator: coordinator, of: lab, reportInterval: reportInterval, preparation: preparation,
+      drivers: drivers(node.address))
   }
 
   /// Throws, with what there is, when it takes more than three minutes.
