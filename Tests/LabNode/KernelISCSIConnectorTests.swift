@@ -20,12 +20,14 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(3))) func keepsThemWithTheKernelsTargetToo() async throws {
+  @Test(.timeLimit(.minutes(3)), arguments: ["127.0.0.1", "[::1]"])
+  func keepsThemWithTheKernelsTargetToo(at address: String) async throws {
+    _ = try await CommandRunner().run("modprobe", ["ipv6"])
     try await NodeTargets.with { targets in
-      let exporter = try kernelTarget()
+      let exporter = try kernelTarget(at: address)
       try await ConnectorConformance(
         targets.connector(), exporter: exporter, backend: targets.backend, pool: "files",
-        deadPortal: "127.0.0.1:\(try freePort())"
+        deadPortal: "\(address):\(try freePort())"
       ).check()
       #expect(leavings() == [])
     }
@@ -321,9 +323,9 @@ import Testing
 }
 
 /// An exporter of the test's own.
-private func kernelTarget() throws -> LIOExporter {
+private func kernelTarget(at address: String = "127.0.0.1") throws -> LIOExporter {
   try LIOExporter(
-    portals: ["127.0.0.1:\(try freePort())"], iqnPrefix: "iqn.2026-11.io.pumice.test-\(VolumeID.random().high)",
+    portals: ["\(address):\(try freePort())"], iqnPrefix: "iqn.2026-11.io.pumice.test-\(VolumeID.random().high)",
     configfs: KernelConfigfs(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
   ) { () async throws(StorageError) in try await LIOKernel().prepare() }
 }
