@@ -340,8 +340,15 @@ final class LVM: LogicalVolumeManager {
     var deaths = 0
     while true {
       let outcome: CommandRunner.Outcome
+      let start = ContinuousClock.now
       do throws(StorageError) {
         outcome = try await run([arguments[0]] + settings + arguments.dropFirst(), deadline)
+        logger.debug(
+          "lvm has ended",
+          metadata: [
+            "lvm.command": "\(arguments.joined(separator: " "))", "lvm.duration": "\(start.duration(to: .now))",
+            "lvm.vg": "\(name)",
+          ])
       } catch {
         state.withLock { $0.mayHaveSuspended = true }
         guard error.code == .timeout else { throw error }
