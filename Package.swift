@@ -12,6 +12,7 @@ let settings: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hashTrees = Target.Dependency.product(name: "HashTreeCollections", package: "swift-collections")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -43,6 +44,7 @@ let package = Package(
     .package(
       url: "https://github.com/apple/swift-configuration", from: "1.4.0",
       traits: [.defaults, "YAML", "CommandLineArguments"]),
+    .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -77,8 +79,8 @@ let package = Package(
     .target(
       name: "PumiceAgent",
       dependencies: [
-        "PumiceModel", "PumiceWire", "CLibvirt", "CLibiscsi", "CLibxml2", "CSCSI", configuration, httpTypes,
-        hummingbird, hummingbirdTLS,
+        "PumiceModel", "PumiceWire", "CLibvirt", "CLibiscsi", "CLibxml2", "CSCSI", configuration, crypto,
+        httpTypes, hummingbird, hummingbirdTLS,
         lifecycle, logging, metrics, nioCore, nioSSL, subprocess, systemPackage, unixSignals, yams,
       ],
       swiftSettings: settings),
