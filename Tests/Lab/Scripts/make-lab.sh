@@ -57,7 +57,7 @@ packages='
   lvm2 thin-provisioning-tools multipath-tools
   targetcli-fb tgt open-iscsi libiscsi-bin
   nfs-kernel-server nfs-common rpcbind
-  libvirt0 libiscsi7 libxml2 libsqlite3-0 libstdc++6 libcurl4'
+  libvirt0 libiscsi7 libnfs13 libxml2 libsqlite3-0 libstdc++6 libcurl4'
 apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' |
   sort -u >"$work/sources"
 [ -s "$work/sources" ] || { echo "apt knows no Debian archive; run apt-get update." >&2; exit 1; }

@@ -4,9 +4,10 @@
 set -eu
 
 packages='
-  libvirt-dev libiscsi-dev libxml2-dev libsqlite3-dev pkg-config
+  libvirt-dev libiscsi-dev libnfs-dev libxml2-dev libsqlite3-dev pkg-config
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
   qemu-system-x86 qemu-block-extra qemu-utils tgt libiscsi-bin
+  nfs-ganesha nfs-ganesha-vfs
   busybox-static kmod cpio xz-utils zstd procps util-linux systemd
   xfsprogs btrfs-progs
   mmdebstrap e2fsprogs iproute2 socat '"$*"

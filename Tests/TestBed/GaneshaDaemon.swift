@@ -1,0 +1,80 @@
+import Foundation
+
+/// An nfs-ganesha of one's own that serves folders of the bed over NFSv3 and NFSv4. Takes root.
+public struct GaneshaDaemon: Sendable {
+  public struct Export: Sendable {
+    public enum Access: String, Sendable {
+      case readWrite = "RW"
+      case readOnly = "RO"
+      case none = "None"
+    }
+
+    /// The folder that is served; also the path that a client mounts.
+    public let path: String
+    public let access: Access
+    /// Whether the server takes root for nobody.
+    public let squashesRoot: Bool
+    /// The size of a file system in memory that only the server sees there, and that goes with it.
+    public let mebibytes: Int?
+
+    public init(path: String, access: Access = .readWrite, squashesRoot: Bool = false, mebibytes: Int? = nil) {
+      self.path = path
+      self.access = access
+      self.squashesRoot = squashesRoot
+      self.mebibytes = mebibytes
+    }
+  }
+
+  public let daemon: Daemon
+  public let address = "127.0.0.1"
+  public let nfsPort: Int
+  public let mountPort: Int
+  private let portmapper: Portmapper
+
+  public init(in bed: Bed, exports: [Export]) throws {
+    let folder = try bed.folder.folder("ganesha")
+    let run = try bed.folder.folder("ganesha/run")
+    let recovery = try bed.folder.folder("ganesha/recovery")
+    portmapper = try Portmapper(at: "\(run)/rpcbind.sock")
+    let (nfsPort, mountPort) = (try freePort(), try freePort())
+    self.nfsPort = nfsPort
+    self.mountPort = mountPort
+    let settings = """
+      NFS_CORE_PARAM {
+        Bind_addr = \(address); NFS_Port = \(nfsPort); MNT_Port = \(mountPort); Protocols = 3, 4;
+        Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false;
+      }
+      NFSv4 { Graceless = true; UseGetpwnam = true; RecoveryBackend = fs; RecoveryRoot = \(recovery); }
+      LOG { Default_Log_Level = EVENT; }
+      """
+    let sections = exports.enumerated().map { index, export in
+      """
+      EXPORT {
+        Export_Id = \(index + 1); Path = \(export.path); Pseudo = /\(index + 1); Access_Type = \(export.access.rawValue);
+        Squash = \(export.squashesRoot ? "Root_Squash" : "No_Root_Squash"); SecType = sys; Protocols = 3, 4;
+        Transports = TCP; FSAL { Name = VFS; }
+      }
+      """
+    }
+    let file = try bed.folder.write(([settings] + sections).joined(separator: "\n"), to: "ganesha/ganesha.conf")
+    let mounts = exports.compactMap { export in
+      export.mebibytes.map { "mount -t tmpfs -o size=\($0)m,mode=0700 tmpfs '\(export.path)' && " }
+    }
+    // Its only way to a portmapper is a fixed path below /run, which therefore is one of its own.
+    let command =
+      mounts.joined() + #"mount --bind "$1" /run && exec ganesha.nfsd -F -f "$2" -L "$3/log" -p "$3/pid""#
+    daemon = Daemon(
+      "ganesha", ["unshare", "--mount", "sh", "-c", command, "ganesha", run, file, folder], in: bed
+    ) { answers("127.0.0.1:\(nfsPort)") && answers("127.0.0.1:\(mountPort)") }
+  }
+
+  public func start() async throws { try await daemon.start() }
+
+  /// Kills it with signal 9.
+  public func kill9() async throws { try await daemon.kill9() }
+
+  /// Lets it say nothing more, with its connections up, until `resume`.
+  public func pause() async { if let id = await daemon.processID { kill(id, SIGSTOP) } }
+
+  public func resume() async { if let id = await daemon.processID { kill(id, SIGCONT) } }
+}
