@@ -61,6 +61,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
     .systemLibrary(name: "CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
+    .systemLibrary(name: "CLibnfs", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
     .systemLibrary(name: "CSCSI"),
     .systemLibrary(name: "CLibxml2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
 
@@ -79,7 +80,7 @@ let package = Package(
     .target(
       name: "PumiceAgent",
       dependencies: [
-        "PumiceModel", "PumiceWire", "CLibvirt", "CLibiscsi", "CLibxml2", "CSCSI", configuration, crypto,
+        "PumiceModel", "PumiceWire", "CLibvirt", "CLibiscsi", "CLibnfs", "CLibxml2", "CSCSI", configuration, crypto,
         httpTypes, hummingbird, hummingbirdTLS,
         lifecycle, logging, metrics, nioCore, nioSSL, subprocess, systemPackage, unixSignals, yams,
       ],

@@ -64,7 +64,8 @@ final class BlockingThreads: Sendable {
   }
 }
 
-private func blockBrokenPipes() {
+/// For threads on which C libraries write to sockets.
+func blockBrokenPipes() {
   var signals = sigset_t()
   sigemptyset(&signals)
   sigaddset(&signals, SIGPIPE)
