@@ -19,7 +19,7 @@ public struct Reconciler: Service {
   /// How many calls may be under way at once: in all, and to one node. What a node does one after the other, such as
   /// changes of a volume group, it shall get done for all within the deadline of a call.
   static let maxConcurrentWork = 256
-  static let maxConcurrentWorkPerNode = 40
+  static let maxConcurrentWorkPerNode = 32
 
   private let store: Store
   private let work: PendingWorkRunner
