@@ -29,14 +29,14 @@ struct LibnfsAccessTests {
     }
   }
 
+  /// Fifty attempts, one after the other, would take longer than the test may.
   @Test(.timeLimit(.minutes(1))) func oneAttemptIsMadeForAllWhoAsk() async throws {
     try await withSilentPortal { portal in
       let port = try #require(portal.split(separator: ":").last.flatMap { Int($0) })
       let access = LibnfsAccess(
         try NFSShare("127.0.0.1:/export"),
-        LibnfsSettings(user: 0, group: 0, ports: .init(nfs: port, mount: port), deadline: .milliseconds(500)),
-        pause: .seconds(60))
-      let begun = ContinuousClock.now
+        LibnfsSettings(user: 0, group: 0, ports: .init(nfs: port, mount: port), deadline: .seconds(2)),
+        pause: .seconds(600))
       let codes = await withTaskGroup(of: StorageError.Code?.self) { group in
         for _ in 0..<50 {
           group.addTask {
@@ -47,7 +47,6 @@ struct LibnfsAccessTests {
         return await group.reduce(into: [StorageError.Code?]()) { $0.append($1) }
       }
       #expect(codes == [StorageError.Code?](repeating: .timeout, count: 50))
-      #expect(ContinuousClock.now - begun < .seconds(10), "fifty attempts would take 25 seconds")
     }
   }
 }
