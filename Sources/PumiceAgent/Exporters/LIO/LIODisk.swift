@@ -34,7 +34,7 @@ struct LIODisk: Equatable, Sendable {
       disk = LIODisk(plugin: .fileio, path: path, size: ByteCount(Int64(status.st_size)), canDiscard: true)
       isEmpty = status.st_size < 512
     case S_IFBLK:
-      let device = "\(major(status.st_rdev)):\(minor(status.st_rdev))"
+      let device = deviceNumber(status.st_rdev)
       disk = LIODisk(plugin: .iblock, path: path, device: device, canDiscard: canDiscard(device))
       isEmpty = number("/sys/dev/block/\(device)/size") == 0
     default: throw .invalid("path", "\(path) is neither a file nor a block device.")
@@ -59,8 +59,4 @@ struct LIODisk: Equatable, Sendable {
     guard let text = try? String(contentsOfFile: file) else { return nil }
     return Int64(text.prefix { $0.isNumber })
   }
-
-  /// See makedev(3).
-  private static func major(_ device: dev_t) -> UInt { (device >> 8) & 0xfff | (device >> 32) & ~0xfff }
-  private static func minor(_ device: dev_t) -> UInt { device & 0xff | (device >> 12) & ~0xff }
 }
