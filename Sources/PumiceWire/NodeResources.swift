@@ -154,7 +154,7 @@ public struct ExportRemoval: Sendable, Equatable, Codable {
 
 /// How the one admitted initiator gets in. Holds a secret: it is passed on, never stored by the coordinator and never logged.
 public struct ExportedTarget: Sendable, Equatable, Codable, CustomStringConvertible {
-  /// `iscsi` or `memory`.
+  /// `iscsi`, `nfs`, `local` or `memory`.
   public var protocolName: String
   /// `host:port`, IPv6 in brackets; more than one where the target has several ways in.
   public var portals: [String]
@@ -165,6 +165,8 @@ public struct ExportedTarget: Sendable, Equatable, Codable, CustomStringConverti
   public var chapSecret: String
   /// What the target shows the initiator in return; `nil`: nothing.
   public var targetAccount: TargetAccount?
+  /// The files to open, for `nfs`.
+  public var image: SharedImage?
 
   public init(
     protocolName: String = "iscsi", portals: [String], iqn: String, lun: Int, initiator: String, chapUser: String,
@@ -239,6 +241,8 @@ public struct ConnectionRemoval: Sendable, Equatable, Codable {
 public struct ConnectedDisk: Sendable, Equatable, Codable {
   /// The target name in the domain XML, such as `vdb`.
   public var device: String
+  /// Where the instance stands on its way to the image that was asked for; `nil` when it has that.
+  public var progress: Progress?
 
   public init(device: String) { self.device = device }
 }

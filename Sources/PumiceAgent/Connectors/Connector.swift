@@ -39,6 +39,8 @@ public enum DiskSource: Sendable, Equatable {
   case block(path: String)
   /// A file of this node.
   case file(path: String)
+  /// Files of a share, one behind the other.
+  case image(DiskImage)
   /// A name only the in-memory drivers know.
   case memory(String)
 }

@@ -22,6 +22,8 @@ enum DiskLocation: Sendable, Hashable {
       self = .iscsi(host: host, port: port, name: "\(iqn)/\(lun)", initiator: initiator, user: user)
     case .block(let path): self = .block(path: try Self.absolute(path))
     case .file(let path): self = .file(path: try Self.absolute(path))
+    case .image(let image):
+      throw StorageError(.unsupported, "The image \(image) can't be plugged yet.")
     case .memory(let name):
       throw StorageError(
         .unsupported, "The disk \(name) is known only to the in-memory drivers, so libvirt can't plug it.")

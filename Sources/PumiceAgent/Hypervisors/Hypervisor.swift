@@ -1,4 +1,5 @@
 public import PumiceModel
+public import PumiceWire
 
 /// Runs instances and plugs disks into them: the port that every hypervisor implements.
 ///
@@ -52,6 +53,19 @@ public protocol QuiescingHypervisor: Hypervisor {
   /// When it returns, the guest writes to its file systems again. Gives how many were frozen until then. Harmless when
   /// none was. Throws `notFound` without such an instance, `conflict` when it does not run: nothing is frozen then.
   func thaw(_ instance: InstanceID) async throws(StorageError) -> Int
+}
+
+/// A hypervisor whose instances can go over from one chain of image files to another.
+public protocol LayeringHypervisor: Hypervisor {
+  /// When it is complete, the disk has this image, in the live XML and in the stored one; until then, ask again.
+  ///
+  /// It must be one step from the image that is there: a new empty layer in front of it, or one layer less of those behind the
+  /// first, whose bytes go down into the next one. A shut-off instance takes the former only. Harmless when repeated, and
+  /// when the step has been made already. Throws `notFound` without such an instance or disk, `conflict` for any other
+  /// step, `unsupported` when the instance can't take this one as it is now.
+  func follow(
+    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID
+  ) async throws(StorageError) -> Progress
 }
 
 /// A disk to plug.

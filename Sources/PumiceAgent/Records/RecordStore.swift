@@ -92,6 +92,7 @@ extension DiskSource: CustomStringConvertible {
     switch self {
     case .iscsi(let portal, let iqn, let lun, _, _, _): "\(iqn) LUN \(lun) at \(portal)"
     case .block(let path), .file(let path): path
+    case .image(let image): image.description
     case .memory(let name): name
     }
   }

@@ -1,0 +1,40 @@
+public import PumiceWire
+
+/// A chain of image files as QEMU is told to open them: each with its place and format, so that it believes no file's own
+/// word for what it is or what stands behind it.
+public struct DiskImage: Sendable, Hashable {
+  public enum Place: Sendable, Hashable {
+    /// On this node, such as below a mounted share.
+    case file(path: String)
+    /// QEMU asks the server by itself, as this user. The path is that of the export and of the file in it.
+    case nfs(host: String, path: String, user: UInt32, group: UInt32)
+  }
+
+  public struct Layer: Sendable, Hashable {
+    public let place: Place
+    public let format: SharedImage.Format
+
+    public init(_ place: Place, _ format: SharedImage.Format) {
+      self.place = place
+      self.format = format
+    }
+  }
+
+  /// The first is written to; the last stands alone.
+  public let layers: [Layer]
+
+  public init(_ layers: [Layer]) { self.layers = layers }
+}
+
+extension DiskImage: CustomStringConvertible {
+  public var description: String { layers.map(\.description).joined(separator: " over ") }
+}
+
+extension DiskImage.Layer: CustomStringConvertible {
+  public var description: String {
+    switch place {
+    case .file(let path): path
+    case .nfs(let host, let path, _, _): "nfs://\(host)\(path)"
+    }
+  }
+}
