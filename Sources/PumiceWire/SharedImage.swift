@@ -21,6 +21,8 @@ public struct SharedImage: Sendable, Hashable, Codable {
   public var share: String
   /// The first is written to. What a layer leaves out is in the one after it; the last stands alone.
   public var layers: [Layer]
+  /// What whoever has it open has to go over to; `nil` when it stays as it is.
+  public var next: [Layer]?
   /// As whom to ask the server, unless the share is mounted.
   public var user: UInt32
   public var group: UInt32

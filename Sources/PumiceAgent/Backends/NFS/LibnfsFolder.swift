@@ -1,9 +1,9 @@
 import PumiceModel
 
-/// The folder that a share is, through libnfs: the calls of `VolumeFolder`, which is its like for a folder of this machine.
+/// The folder that a share is, through libnfs.
 ///
 /// What makes, grows, renames or deletes a name is durable when it returns. It lives as long as its session.
-struct LibnfsFolder: Sendable {
+struct LibnfsFolder: ShareFolder {
   /// Called before every step that changes something; a test ends the call there.
   typealias Fault = @Sendable (_ step: String) throws(StorageError) -> Void
 
@@ -25,26 +25,27 @@ struct LibnfsFolder: Sendable {
 
   func path(of name: String) -> String { "\(name) on \(session.share)" }
 
-  /// What a regular file is like; `nil` if there is no such name.
-  func status(of name: String) async throws(StorageError) -> VolumeFolder.FileStatus? {
+  func status(of name: String) async throws(StorageError) -> FileStatus? {
     guard let status = try await session.status(of: try NFSPath(name)) else { return nil }
     guard status.kind == .file else {
       throw StorageError(.conflict, "\(path(of: name)) is not a regular file, so it can't be a volume.")
     }
-    return VolumeFolder.FileStatus(
+    return FileStatus(
       size: status.size, allocated: status.allocated, inode: status.inode, changed: status.changed)
   }
 
   func names() async throws(StorageError) -> [String] { try await session.names(in: .root) }
 
-  /// Makes an empty file. Throws `conflict` when there is one.
   func create(_ name: String) async throws(StorageError) {
     try reach("create")
     try await session.create(try NFSPath(name)).close()
   }
 
-  /// Makes a file larger, with zeros that take no space; never smaller.
-  func grow(_ name: String, to size: ByteCount) async throws(StorageError) {
+  /// NFSv3 has no way to ask for blocks.
+  func grow(_ name: String, to size: ByteCount, thick: Bool) async throws(StorageError) {
+    if thick {
+      throw StorageError(.unsupported, "\(path(of: name)) can't be given all its blocks without a mount of NFS 4.2.")
+    }
     try await withFile(name) { file throws(StorageError) in
       guard try await file.status().size < size else { return }
       try reach("truncate")
@@ -52,7 +53,14 @@ struct LibnfsFolder: Sendable {
     }
   }
 
-  /// Makes the content of a file durable, as far as the server still has it in its memory.
+  func shrink(_ name: String, to size: ByteCount) async throws(StorageError) {
+    try await withFile(name) { file throws(StorageError) in
+      guard try await file.status().size > size else { return }
+      try reach("truncate")
+      try await file.truncate(to: size)
+    }
+  }
+
   func sync(_ name: String) async throws(StorageError) {
     try await withFile(name) { file throws(StorageError) in
       try reach("sync")
@@ -78,22 +86,31 @@ struct LibnfsFolder: Sendable {
     }
   }
 
-  /// Reads a small file (up to 1 MiB); `nil` if there is no such name.
-  func read(_ name: String) async throws(StorageError) -> [UInt8]? {
+  func write(_ bytes: [UInt8], to name: String, at offset: Int64) async throws(StorageError) {
+    try await withFile(name) { file throws(StorageError) in
+      try reach("overwrite")
+      try await file.write(bytes, at: offset)
+      try reach("sync")
+      try await file.sync()
+    }
+  }
+
+  func read(_ name: String, _ count: Int, at offset: Int64) async throws(StorageError) -> [UInt8]? {
     do throws(StorageError) {
-      return try await withFile(name) { file throws(StorageError) in try await file.read(1 << 20, at: 0) }
+      return try await withFile(name) { file throws(StorageError) in try await file.read(count, at: offset) }
     } catch {
       if error.code == .notFound { return nil }
       throw error
     }
   }
 
+  func open(_ name: String) async throws(StorageError) -> any ShareFile { try await session.open(try NFSPath(name)) }
+
   func rename(_ name: String, to newName: String) async throws(StorageError) {
     try reach("rename")
     try await session.rename(try NFSPath(name), to: try NFSPath(newName))
   }
 
-  /// Takes a name and its bytes away; content if it is not there.
   func remove(_ name: String) async throws(StorageError) {
     try reach("remove")
     do throws(StorageError) {
@@ -103,7 +120,19 @@ struct LibnfsFolder: Sendable {
     }
   }
 
+  /// Whatever changes a name is durable already.
+  func sync() async throws(StorageError) {}
+
   func capacity() async throws(StorageError) -> (total: ByteCount, free: ByteCount) { try await session.capacity() }
+
+  /// NFSv3 knows no shared bytes.
+  func share(_ name: String, as newName: String) async throws(StorageError) -> Bool { false }
+
+  func place(of name: String) -> DiskImage.Place {
+    .nfs(
+      host: session.share.host, path: session.share.path(of: name), user: session.settings.user,
+      group: session.settings.group)
+  }
 
   private func withFile<Value>(
     _ name: String, _ body: (LibnfsFile) async throws(StorageError) -> Value

@@ -47,6 +47,9 @@ package struct NFSShare: Hashable, Sendable, CustomStringConvertible {
   /// fleet can move from one to the other with its instances running.
   package func mountPoint(in base: String) -> String { "\(base)/\(hash)" }
 
+  /// A file in its root, as a path of the server's.
+  func path(of name: String) -> String { path == "/" ? "/\(name)" : "\(path)/\(name)" }
+
   /// The pool that this share is.
   package var poolName: String { description }
 

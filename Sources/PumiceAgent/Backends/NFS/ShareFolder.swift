@@ -45,6 +45,9 @@ protocol ShareFolder: Sendable {
   /// Reads a part of a file: fewer bytes only at its end. `nil` if there is no such name.
   func read(_ name: String, _ count: Int, at offset: Int64) async throws(StorageError) -> [UInt8]?
 
+  /// Opens a file, to read and write a lot of it.
+  func open(_ name: String) async throws(StorageError) -> any ShareFile
+
   /// Gives a file another name, in place of what had it.
   func rename(_ name: String, to newName: String) async throws(StorageError)
 
@@ -63,4 +66,24 @@ protocol ShareFolder: Sendable {
 
   /// What QEMU's tools open for the file.
   func place(of name: String) -> DiskImage.Place
+}
+
+extension ShareFolder {
+  /// Reads a small file (up to 1 MiB).
+  func read(_ name: String) async throws(StorageError) -> [UInt8]? { try await read(name, 1 << 20, at: 0) }
+}
+
+/// An open file of a share. Calls about it may be under way together.
+protocol ShareFile: Sendable {
+  /// Fewer bytes only at the end of the file.
+  func read(_ count: Int, at offset: Int64) async throws(StorageError) -> [UInt8]
+
+  /// Durable only after `sync`. When it fails, any part may have been written.
+  func write(_ bytes: [UInt8], at offset: Int64) async throws(StorageError)
+
+  /// Makes what was written durable, all of it: what the server has lost since makes it throw.
+  func sync() async throws(StorageError)
+
+  /// Waits for what is under way on it. Nothing can be done with it afterwards.
+  func close() async throws(StorageError)
 }

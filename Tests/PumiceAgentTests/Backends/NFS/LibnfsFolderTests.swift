@@ -18,7 +18,7 @@ struct LibnfsFolderTests {
         description: VolumeDescription(name: "db", project: "project", type: "__DEFAULT__"))
       let sidecar = VolumeSidecar(id, request, size: request.size, created: Timestamp(milliseconds: 0))
       try await folder.create(names.newData)
-      try await folder.grow(names.newData, to: request.size)
+      try await folder.grow(names.newData, to: request.size, thick: false)
       try await folder.write(try sidecar.encoded(), to: names.newSidecar)
       try await folder.rename(names.newSidecar, to: names.sidecar)
       try await folder.rename(names.newData, to: names.data)
@@ -28,8 +28,8 @@ struct LibnfsFolderTests {
       let status = try #require(try await folder.status(of: names.data))
       #expect(status.size == .gibibytes(1) && status.allocated < .mebibytes(1))
 
-      try await folder.grow(names.data, to: .gibibytes(2))
-      try await folder.grow(names.data, to: .gibibytes(1))
+      try await folder.grow(names.data, to: .gibibytes(2), thick: false)
+      try await folder.grow(names.data, to: .gibibytes(1), thick: false)
       let grown = try #require(try await folder.status(of: names.data))
       #expect(grown.size == .gibibytes(2) && grown.inode == status.inode && grown.changed >= status.changed)
       try await folder.sync(names.data)
@@ -64,7 +64,9 @@ struct LibnfsFolderTests {
       }
       let read = await #expect(throws: StorageError.self) { try await folder.read(link) }
       #expect(read?.code == .forbidden)
-      let grown = await #expect(throws: StorageError.self) { try await folder.grow(link, to: .mebibytes(1)) }
+      let grown = await #expect(throws: StorageError.self) {
+        try await folder.grow(link, to: .mebibytes(1), thick: false)
+      }
       #expect(grown?.code == .forbidden)
       #expect(try Data(contentsOf: URL(fileURLWithPath: "\(path)/secret")) == Data([1]))
       // A temporary name that somebody has made a link of is not written through, either.

@@ -2,7 +2,7 @@ import CLibnfs
 package import PumiceModel
 
 /// A file that a session has open. It ends with its session, or by `close`.
-package struct LibnfsFile: Sendable {
+package struct LibnfsFile: ShareFile {
   package let path: NFSPath
   private let session: LibnfsSession
   private let number: LibnfsFileNumber

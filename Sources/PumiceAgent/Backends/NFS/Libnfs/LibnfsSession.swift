@@ -17,7 +17,7 @@ package import PumiceModel
 /// Calls may come from many tasks at once, and are all under way together. Let the session go, and it ends.
 package final class LibnfsSession: Sendable {
   package let share: NFSShare
-  private let settings: LibnfsSettings
+  let settings: LibnfsSettings
   private let thread: LibnfsThread
 
   /// Mounts the share, in the sense of RFC 1813, 5.

@@ -1,0 +1,107 @@
+import PumiceModel
+import PumiceWire
+
+/// What becomes of layers. Each change is written down as a whole before the next is begun.
+extension NFSVolume {
+  func layer(_ name: String) -> Layer? { layers.first { $0.name == name } }
+
+  /// A layer and all those behind it.
+  func chain(from name: String) -> [Layer] {
+    var chain: [Layer] = []
+    var next: String? = name
+    while let name = next, let layer = layer(name) {
+      chain.append(layer)
+      next = layer.parent
+    }
+    return chain
+  }
+
+  func snapshot(_ id: SnapshotID) -> Snapshot? { snapshots.first { $0.id == id } }
+
+  func children(of name: String) -> [Layer] { layers.filter { $0.parent == name } }
+
+  /// Whether a volume or a snapshot begins there, or is to.
+  private func isNamed(_ name: String) -> Bool {
+    name == active || snapshots.contains { $0.layer == name } || step?.layer == name
+  }
+
+  /// Layers that nobody needs.
+  var unneeded: [Layer] { layers.filter { !isNamed($0.name) && children(of: $0.name).isEmpty } }
+
+  /// The next layer to merge with its parent, which nobody names and which has no other child; `nil` when there is none.
+  ///
+  /// - Parameter inUse: Whether somebody may have the volume open. Then the active layer stays as it is: at no moment there
+  ///   shall be a doubt about which of two files a guest writes to.
+  func mergeable(inUse: Bool) -> Layer? {
+    layers.first { layer in
+      guard let parent = layer.parent, !isNamed(parent), children(of: parent).count == 1 else { return false }
+      return !(inUse && layer.name == active)
+    }
+  }
+
+  // MARK: Steps
+
+  mutating func begin(_ step: Step, _ layer: Layer? = nil) {
+    if let layer { layers.append(layer) }
+    self.step = step
+    generation += 1
+  }
+
+  /// The step has been made: all that it was to bring about holds from now on.
+  mutating func finishStep() {
+    switch step {
+    case .push(let layer, var snapshot):
+      snapshot.layer = active
+      snapshots.append(snapshot)
+      active = layer
+    case .copy(let layer, var snapshot):
+      snapshot.layer = layer
+      snapshots.append(snapshot)
+    case .revert(let layer, _, let revision):
+      active = layer
+      reverted = revision
+    case .merge(let name):
+      if let parent = layer(name)?.parent { replace(name, by: parent) }
+    case nil: return
+    }
+    endStep()
+  }
+
+  /// The step has not been made, and never will be. Its new layer stays as one that nobody needs.
+  mutating func abandonStep() { endStep() }
+
+  private mutating func endStep() {
+    step = nil
+    isStepOffered = nil
+    generation += 1
+  }
+
+  /// Everything that led to a layer leads to another; the layer stays, alone.
+  private mutating func replace(_ name: String, by other: String) {
+    for index in layers.indices where layers[index].parent == name { layers[index].parent = other }
+    for index in layers.indices where layers[index].name == name { layers[index].parent = nil }
+    for index in snapshots.indices where snapshots[index].layer == name { snapshots[index].layer = other }
+    if active == name { active = other }
+  }
+
+  mutating func remove(_ snapshot: SnapshotID) {
+    snapshots.removeAll { $0.id == snapshot }
+    generation += 1
+  }
+
+  mutating func forget(_ layer: String) { layers.removeAll { $0.name == layer } }
+
+  // MARK: For those who open it
+
+  /// The chain that shows the volume now.
+  var image: [SharedImage.Layer] { chain(from: active).map { SharedImage.Layer(name: $0.name, format: $0.format) } }
+
+  /// The chain that those who have the volume open have to go over to; `nil` when they need not.
+  var nextImage: [SharedImage.Layer]? {
+    switch step {
+    case .push(let name, _): chain(from: name).map { SharedImage.Layer(name: $0.name, format: $0.format) }
+    case .merge(let name) where image.contains { $0.name == name }: image.filter { $0.name != name }
+    case .merge, .copy, .revert, nil: nil
+    }
+  }
+}
