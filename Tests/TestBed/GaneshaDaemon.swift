@@ -1,6 +1,8 @@
 import Foundation
 
 /// An nfs-ganesha of one's own that serves folders of the bed over NFSv3 and NFSv4. Takes root.
+///
+/// It has a loopback address of its own, with a portmapper: clients that take no ports, such as QEMU, find it there.
 public struct GaneshaDaemon: Sendable {
   public struct Export: Sendable {
     public enum Access: String, Sendable {
@@ -26,17 +28,22 @@ public struct GaneshaDaemon: Sendable {
   }
 
   public let daemon: Daemon
-  public let address = "127.0.0.1"
+  public let address: String
   public let nfsPort: Int
   public let mountPort: Int
   private let portmapper: Portmapper
 
-  public init(in bed: Bed, exports: [Export]) throws {
-    let folder = try bed.folder.folder("ganesha")
-    let run = try bed.folder.folder("ganesha/run")
-    let recovery = try bed.folder.folder("ganesha/recovery")
-    portmapper = try Portmapper(at: "\(run)/rpcbind.sock")
+  /// The numbers of the RPC programs (RFC 1813).
+  private static let (nfs, mount): (UInt32, UInt32) = (100_003, 100_005)
+
+  public init(in bed: Bed, exports: [Export], name: String = "ganesha") throws {
+    let folder = try bed.folder.folder(name)
+    let run = try bed.folder.folder("\(name)/run")
+    let recovery = try bed.folder.folder("\(name)/recovery")
     let (nfsPort, mountPort) = (try freePort(), try freePort())
+    portmapper = try Portmapper(at: "\(run)/rpcbind.sock", ports: [Self.nfs: nfsPort, Self.mount: mountPort])
+    let address = portmapper.address
+    self.address = address
     self.nfsPort = nfsPort
     self.mountPort = mountPort
     let settings = """
@@ -56,7 +63,7 @@ public struct GaneshaDaemon: Sendable {
       }
       """
     }
-    let file = try bed.folder.write(([settings] + sections).joined(separator: "\n"), to: "ganesha/ganesha.conf")
+    let file = try bed.folder.write(([settings] + sections).joined(separator: "\n"), to: "\(name)/ganesha.conf")
     let mounts = exports.compactMap { export in
       export.mebibytes.map { "mount -t tmpfs -o size=\($0)m,mode=0700 tmpfs '\(export.path)' && " }
     }
@@ -64,8 +71,8 @@ public struct GaneshaDaemon: Sendable {
     let command =
       mounts.joined() + #"mount --bind "$1" /run && exec ganesha.nfsd -F -f "$2" -L "$3/log" -p "$3/pid""#
     daemon = Daemon(
-      "ganesha", ["unshare", "--mount", "sh", "-c", command, "ganesha", run, file, folder], in: bed
-    ) { answers("127.0.0.1:\(nfsPort)") && answers("127.0.0.1:\(mountPort)") }
+      name, ["unshare", "--mount", "sh", "-c", command, "ganesha", run, file, folder], in: bed
+    ) { answers("\(address):\(nfsPort)") && answers("\(address):\(mountPort)") }
   }
 
   public func start() async throws { try await daemon.start() }

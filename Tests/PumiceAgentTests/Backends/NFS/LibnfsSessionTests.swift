@@ -215,7 +215,7 @@ struct LibnfsSessionTests {
   @Test(.timeLimit(.minutes(1))) func oneAnswerThatDoesNotComeHoldsNothingElse() async throws {
     try await withServer { server, folder in
       try #require(FileManager.default.createFile(atPath: "\(folder)/a", contents: Data(repeating: 7, count: 1 << 17)))
-      try await withLossyRelay(to: server.daemon.nfsPort, limit: 1 << 16) { port in
+      try await withLossyRelay(to: server.daemon.nfsPort, at: server.daemon.address, limit: 1 << 16) { port in
         let session = try await server.open(folder, port: port, deadline: .seconds(3))
         let file = try await session.open(try NFSPath("a"))
         async let lost = code { _ = try await file.read(1 << 17, at: 0) }

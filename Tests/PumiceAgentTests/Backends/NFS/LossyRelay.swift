@@ -2,29 +2,31 @@ import Foundation
 import Glibc
 import TestBed
 
-/// Lends a port of 127.0.0.1 in front of an RPC server's, which never passes on replies that are larger than `limit`.
-func withLossyRelay(to server: Int, limit: Int, _ body: (Int) async throws -> Void) async throws {
-  let (listener, port) = try listen()
+/// Lends a port of the server's address in front of an RPC server's, which never passes on replies that are larger than `limit`.
+func withLossyRelay(to server: Int, at address: String, limit: Int, _ body: (Int) async throws -> Void) async throws {
+  let (listener, port) = try listen(at: address)
   var leash: [Int32] = [-1, -1]
   guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &leash) == 0 else {
     throw TestBedFailure("No pair of sockets: \(String(cString: strerror(errno)))")
   }
   let (ours, end) = (leash[0], leash[1])
   defer { close(ours) }
-  Thread { LossyRelay(server: server, limit: limit).run(listener, until: end) }.start()
+  Thread { LossyRelay(server: server, address: address, limit: limit).run(listener, until: end) }.start()
   try await body(port)
 }
 
 private struct LossyRelay {
   let server: Int
+  let address: String
   let limit: Int
   /// Each end of each connection, and the one to which its bytes go.
   var peers: [Int32: Int32] = [:]
   /// What servers have sent so far of records that are not whole.
   var replies: [Int32: [UInt8]] = [:]
 
-  init(server: Int, limit: Int) {
+  init(server: Int, address: String, limit: Int) {
     self.server = server
+    self.address = address
     self.limit = limit
   }
 
@@ -41,7 +43,7 @@ private struct LossyRelay {
 
   private mutating func admit(_ client: Int32) {
     let upstream = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    let isConnected = withLoopbackAddress(port: server) { connect(upstream, $0, $1) == 0 }
+    let isConnected = withAddress(address, port: server) { connect(upstream, $0, $1) == 0 }
     guard client >= 0, isConnected else {
       close(client)
       close(upstream)
@@ -81,21 +83,23 @@ private struct LossyRelay {
   }
 }
 
-private func listen() throws -> (listener: Int32, port: Int) {
+private func listen(at address: String) throws -> (listener: Int32, port: Int) {
   let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
   let port = try freePort()
-  guard withLoopbackAddress(port: port, { bind(listener, $0, $1) == 0 }), Glibc.listen(listener, 8) == 0 else {
+  guard withAddress(address, port: port, { bind(listener, $0, $1) == 0 }), Glibc.listen(listener, 8) == 0 else {
     close(listener)
     throw TestBedFailure("Port \(port) can't be listened on: \(String(cString: strerror(errno)))")
   }
   return (listener, port)
 }
 
-private func withLoopbackAddress<Result>(port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+private func withAddress<Result>(
+  _ text: String, port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+) -> Result {
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_port = UInt16(port).bigEndian
-  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+  inet_pton(AF_INET, text, &address.sin_addr)
   return withUnsafePointer(to: &address) { pointer in
     pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
   }
