@@ -37,9 +37,7 @@ public enum DiskSource: Sendable, Equatable {
   case iscsi(portal: String, iqn: String, lun: Int, initiator: String, chapUser: String, chapSecret: String)
   /// A block device of this node.
   case block(path: String)
-  /// A file of this node.
-  case file(path: String)
-  /// Files of a share, one behind the other.
+  /// Image files, one behind the other.
   case image(DiskImage)
   /// A name only the in-memory drivers know.
   case memory(String)

@@ -38,3 +38,22 @@ extension DiskImage.Layer: CustomStringConvertible {
     }
   }
 }
+
+extension DiskImage.Layer {
+  private var path: String {
+    switch place {
+    case .file(let path), .nfs(_, let path, _, _): path
+    }
+  }
+
+  var fileName: String { path.split(separator: "/").last.map(String.init) ?? path }
+
+  /// Where the file is, without its name: layers with the same one know each other by name.
+  var folder: DiskImage.Place {
+    let folder = String(path.dropLast(fileName.count))
+    switch place {
+    case .file: return .file(path: folder)
+    case .nfs(let host, _, let user, let group): return .nfs(host: host, path: folder, user: user, group: group)
+    }
+  }
+}

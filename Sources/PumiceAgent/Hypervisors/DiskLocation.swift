@@ -4,7 +4,7 @@ import PumiceModel
 enum DiskLocation: Sendable, Hashable {
   case iscsi(host: String, port: Int, name: String, initiator: String?, user: String?)
   case block(path: String)
-  case file(path: String)
+  case image(DiskImage)
   /// A kind of source that Pumice makes none of.
   case other(String)
 
@@ -21,9 +21,7 @@ enum DiskLocation: Sendable, Hashable {
       }
       self = .iscsi(host: host, port: port, name: "\(iqn)/\(lun)", initiator: initiator, user: user)
     case .block(let path): self = .block(path: try Self.absolute(path))
-    case .file(let path): self = .file(path: try Self.absolute(path))
-    case .image(let image):
-      throw StorageError(.unsupported, "The image \(image) can't be plugged yet.")
+    case .image(let image): self = .image(try image.checked())
     case .memory(let name):
       throw StorageError(
         .unsupported, "The disk \(name) is known only to the in-memory drivers, so libvirt can't plug it.")
@@ -41,8 +39,7 @@ enum DiskLocation: Sendable, Hashable {
         name: source?["name"] ?? "", initiator: source?.first("initiator", "iqn")?["name"],
         user: source?.first("auth")?["username"])
     case "block": self = .block(path: source?["dev"] ?? "")
-    case "file": self = .file(path: source?["file"] ?? "")
-    case let type: self = .other(type ?? "")
+    case let type: self = DiskImage(of: disk).map { .image($0) } ?? .other(type ?? "")
     }
   }
 

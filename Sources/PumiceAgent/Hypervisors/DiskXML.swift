@@ -1,4 +1,5 @@
 import PumiceModel
+import PumiceWire
 
 /// One `<disk>` of a domain.
 struct DiskXML: Sendable, Hashable {
@@ -19,11 +20,13 @@ struct DiskXML: Sendable, Hashable {
         XMLElement(
           "driver",
           [
-            "name": "qemu", "type": "raw", "cache": "none", "error_policy": "stop", "rerror_policy": "report",
+            "name": "qemu", "type": Self.format(of: location), "cache": "none", "error_policy": "stop",
+            "rerror_policy": "report",
             "io": Self.inputOutput(of: location), "discard": "unmap",
           ]),
         Self.source(location, of: disk.attachment),
-        XMLElement("target", ["dev": target.name, "bus": target.bus.rawValue]),
+      ] + Self.backingStore(of: location) + [
+        XMLElement("target", ["dev": target.name, "bus": target.bus.rawValue])
       ] + (disk.readOnly ? [XMLElement("readonly")] : []) + [
         XMLElement("serial", text: disk.volume.description),
         XMLElement("alias", ["name": Self.alias(of: disk.attachment)]),
@@ -69,8 +72,16 @@ struct DiskXML: Sendable, Hashable {
     switch location {
     case .iscsi, .other: "network"
     case .block: "block"
-    case .file: "file"
+    case .image(let image): image.layers[0].type
     }
+  }
+
+  private static func format(of location: DiskLocation) -> String {
+    if case .image(let image) = location { image.layers[0].format.rawValue } else { "raw" }
+  }
+
+  private static func backingStore(of location: DiskLocation) -> [XMLElement] {
+    if case .image(let image) = location { [image.backingStore] } else { [] }
   }
 
   /// Linux AIO for devices; threads for files, where a write into a hole would make the submission itself wait. What
@@ -79,7 +90,7 @@ struct DiskXML: Sendable, Hashable {
     switch location {
     case .iscsi, .other: nil
     case .block: "native"
-    case .file: "threads"
+    case .image(let image): image.layers[0].type == "file" ? "threads" : nil
     }
   }
 
@@ -96,7 +107,7 @@ struct DiskXML: Sendable, Hashable {
             [XMLElement("secret", ["type": "iscsi", "uuid": SecretXML.uuid(of: attachment)])]),
         ])
     case .block(let path): XMLElement("source", ["dev": path])
-    case .file(let path): XMLElement("source", ["file": path])
+    case .image(let image): image.layers[0].source
     case .other: XMLElement("source")
     }
   }

@@ -64,6 +64,7 @@ struct DomainState: Sendable, Hashable {
   /// taken, `invalid` when there can be no such name here.
   func plan(for disk: Disk, in instance: InstanceID) throws(StorageError) -> PlugPlan {
     let present = configurations.compactMap { $0.disk(of: disk.attachment) }
+    var disk = disk
     for other in present where other.volume != disk.volume {
       throw StorageError(
         .wrongDevice,
@@ -73,12 +74,14 @@ struct DomainState: Sendable, Hashable {
         """
       )
     }
+    // Of an image, the half that is missing gets what the other has, which may have got layers since.
+    if case .image(let image) = present.first?.location { disk.source = .image(image) }
     let target =
       if let present = present.first.flatMap({ Self.target(of: $0) }) { present } else {
         try freeTarget(for: disk, in: instance)
       }
     return PlugPlan(
-      element: try DiskXML(disk, at: target), device: target.name,
+      disk: disk, element: try DiskXML(disk, at: target), device: target.name,
       live: live.map { $0.disk(of: disk.attachment) == nil } ?? false,
       stored: stored.map { $0.disk(of: disk.attachment) == nil } ?? false)
   }
@@ -104,7 +107,8 @@ struct DomainState: Sendable, Hashable {
 }
 
 /// Where a disk is still missing, and what to put there.
-struct PlugPlan: Sendable, Hashable {
+struct PlugPlan: Sendable, Equatable {
+  let disk: Disk
   let element: DiskXML
   let device: String
   /// Whether the running instance lacks it.

@@ -72,7 +72,7 @@ public protocol LayeringHypervisor: Hypervisor {
 public struct Disk: Sendable, Equatable {
   public let attachment: AttachmentID
   public let volume: VolumeID
-  public let source: DiskSource
+  public internal(set) var source: DiskSource
   /// The target name asked for, such as `vdb`; the first free one if `nil`.
   public let device: String?
   public let readOnly: Bool

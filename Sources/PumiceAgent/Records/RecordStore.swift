@@ -91,7 +91,7 @@ extension DiskSource: CustomStringConvertible {
   public var description: String {
     switch self {
     case .iscsi(let portal, let iqn, let lun, _, _, _): "\(iqn) LUN \(lun) at \(portal)"
-    case .block(let path), .file(let path): path
+    case .block(let path): path
     case .image(let image): image.description
     case .memory(let name): name
     }

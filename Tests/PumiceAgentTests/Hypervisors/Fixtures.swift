@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import PumiceAgent
 import PumiceModel
+import PumiceWire
 
 /// Domain XML as libvirt wrote it: `domain-live.xml`, `domain-live-with-iscsi.xml`, `domain-inactive-with-iscsi.xml`.
 func domainFixture(_ name: String, file: String = #filePath) throws -> String {
@@ -19,6 +20,9 @@ extension Disk {
 }
 
 extension DiskSource {
+  /// A raw file of this node.
+  static func file(path: String) -> DiskSource { .image(DiskImage([.init(.file(path: path), .raw)])) }
+
   static func make(
     portal: String = "10.0.0.1:3260", iqn: String = "iqn.2026-01.org.example:volume-1",
     user: String = "u", secret: String = "a long secret"

@@ -104,13 +104,15 @@ private struct Station: Sendable {
     }
   }
 
-  func file(_ size: ByteCount = .mebibytes(1)) throws -> DiskSource {
+  func file(_ size: ByteCount = .mebibytes(1)) throws -> DiskSource { .file(path: try makeFile(size)) }
+
+  private func makeFile(_ size: ByteCount) throws -> String {
     let path = bed.folder.file("\(UUID()).img")
     try Data().write(to: URL(filePath: path))
     let handle = try FileHandle(forWritingTo: URL(filePath: path))
     try handle.truncate(atOffset: UInt64(size.bytes))
     try handle.close()
-    return .file(path: path)
+    return path
   }
 
   private func expectTold(_ event: HypervisorEvent, within deadline: Duration = .seconds(20)) async throws {
@@ -142,7 +144,7 @@ private struct Station: Sendable {
   }
 
   func aBlockDeviceIsReachedThroughItsLink() async throws {
-    guard case .file(let file) = try file(.mebibytes(4)) else { return }
+    let file = try makeFile(.mebibytes(4))
     let device = try await bed.run(["losetup", "--find", "--show", file]).split(separator: "\n").joined()
     do {
       let link = bed.folder.file("link-\(UUID())")
@@ -185,8 +187,9 @@ private struct Station: Sendable {
   /// What a libvirtd that dies in the middle of a plug leaves in QEMU.
   func whatLibvirtForgotIsTakenAway() async throws {
     for source in 70...71 {
-      let forgotten = Disk.make(source: try file())
-      try await leaveInQEMU(forgotten, on: try await nextBus(), as: source)
+      let path = try makeFile(.mebibytes(1))
+      let forgotten = Disk.make(source: .file(path: path))
+      try await leaveInQEMU(forgotten, at: path, on: try await nextBus(), as: source)
       #expect(try await plugged(forgotten) == nil)
       if source == 70 {
         try await hypervisor.unplug(forgotten.attachment, from: guest.id)
@@ -201,8 +204,7 @@ private struct Station: Sendable {
     }
   }
 
-  private func leaveInQEMU(_ disk: Disk, on bus: Int, as number: Int) async throws {
-    guard case .file(let path) = disk.source else { throw TestBedFailure("The disk is no file.") }
+  private func leaveInQEMU(_ disk: Disk, at path: String, on bus: Int, as number: Int) async throws {
     let (storage, format) = ("libvirt-\(number)-storage", "libvirt-\(number)-format")
     _ = try await monitor("blockdev-add", ["node-name": storage, "driver": "file", "filename": path])
     _ = try await monitor("blockdev-add", ["node-name": format, "driver": "raw", "file": storage])

@@ -20,7 +20,7 @@ extension LibvirtHypervisor {
           guard try domain.removeForgottenDisks(after: error, attempt) else { throw error }
           try domain.carryOut(plan, attempt)
         }
-        return try domain.state(attempt).verified(disk, in: instance, after: plan, attempt)
+        return try domain.state(attempt).verified(after: plan, in: instance, attempt)
       }
     }
   }
@@ -65,7 +65,7 @@ extension DomainHandle {
     }
   }
 
-  private func capacity(of device: String, _ attempt: String) throws(StorageError) -> ByteCount {
+  func capacity(of device: String, _ attempt: String) throws(StorageError) -> ByteCount {
     var info = virDomainBlockInfo()
     guard virDomainGetBlockInfo(pointer, device, &info, 0) == 0 else { throw LibvirtError().storageError(attempt) }
     return ByteCount(Int64(clamping: info.capacity))
@@ -76,8 +76,9 @@ extension DomainState {
   /// The disk as it reads now. What the plan put there must be exactly what was asked for; what was there before must
   /// still be there.
   func verified(
-    _ disk: Disk, in instance: InstanceID, after plan: PlugPlan, _ attempt: String
+    after plan: PlugPlan, in instance: InstanceID, _ attempt: String
   ) throws(StorageError) -> PluggedDisk {
+    let disk = plan.disk
     for (name, xml, isNew) in [("live", live, plan.live), ("stored", stored, plan.stored)] {
       guard let xml else { continue }
       guard let found = xml.disk(of: disk.attachment) else {
