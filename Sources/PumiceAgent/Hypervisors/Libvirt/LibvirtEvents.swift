@@ -5,6 +5,7 @@ import PumiceModel
 final class LibvirtEvents: Sendable {
   let hub = HypervisorEventHub()
   let removals = RemovalWatch()
+  let mergeFailures = MergeFailures()
   /// One element after a connection broke, however often it did.
   let breaks: AsyncStream<Void>
   private let broken: AsyncStream<Void>.Continuation
@@ -15,8 +16,16 @@ final class LibvirtEvents: Sendable {
 
   deinit { broken.finish() }
 
-  /// Asks for the events of a connection. The numbers are for `unregister`; a negative one is a failure.
-  func register(with connection: virConnectPtr) -> [Int32] {
+  /// libvirt's numbers for what it was asked to tell. A negative one is a failure.
+  struct Registrations: Sendable {
+    let domain: [Int32]
+    let monitor: Int32
+
+    var areComplete: Bool { monitor >= 0 && domain.allSatisfy { $0 >= 0 } }
+  }
+
+  /// Asks for the events of a connection.
+  func register(with connection: virConnectPtr) -> Registrations {
     let lifecycle: virConnectDomainEventCallback = lifecycleChanged
     let removed: virConnectDomainEventDeviceRemovedCallback = deviceRemoved
     let removalFailed: virConnectDomainEventDeviceRemovalFailedCallback = deviceRemovalFailed
@@ -39,12 +48,19 @@ final class LibvirtEvents: Sendable {
     }
     let box = Unmanaged.passRetained(self).toOpaque()
     if virConnectRegisterCloseCallback(connection, connectionClosed, box, forget) < 0 { forget(box) }
-    return registrations
+    let monitorBox = Unmanaged.passRetained(self).toOpaque()
+    let monitor = virConnectDomainQemuMonitorEventRegister(
+      connection, nil, "BLOCK_JOB_COMPLETED", blockJobCompleted, monitorBox, forget, 0)
+    if monitor < 0 { forget(monitorBox) }
+    return Registrations(domain: registrations, monitor: monitor)
   }
 
   /// Undoes `register`, after which libvirt holds this object no more. Blocks.
-  static func unregister(_ registrations: [Int32], from connection: virConnectPtr) {
-    for registration in registrations where registration >= 0 {
+  static func unregister(_ registrations: Registrations, from connection: virConnectPtr) {
+    if registrations.monitor >= 0 {
+      virConnectDomainQemuMonitorEventDeregister(connection, registrations.monitor)
+    }
+    for registration in registrations.domain where registration >= 0 {
       virConnectDomainEventDeregisterAny(connection, registration)
     }
     virConnectUnregisterCloseCallback(connection, connectionClosed)
@@ -89,6 +105,14 @@ private func inputOutputFailed(
   guard let instance = InstanceID(of: domain) else { return }
   let (device, reason) = (alias.map { String(cString: $0) } ?? "", reason.map { String(cString: $0) } ?? "")
   LibvirtEvents.from(box)?.hub.send(.ioError(instance, device: device, reason: reason))
+}
+
+private func blockJobCompleted(
+  _: virConnectPtr?, _ domain: virDomainPtr?, _: UnsafePointer<CChar>?, _: Int64, _: UInt32,
+  _ details: UnsafePointer<CChar>?, _ box: UnsafeMutableRawPointer?
+) {
+  guard let instance = InstanceID(of: domain), let details else { return }
+  LibvirtEvents.from(box)?.mergeFailures.note(String(cString: details), of: instance)
 }
 
 private func connectionClosed(_: virConnectPtr?, _ reason: Int32, _ box: UnsafeMutableRawPointer?) {

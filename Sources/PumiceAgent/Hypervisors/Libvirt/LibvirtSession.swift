@@ -12,7 +12,7 @@ final class LibvirtSession: Sendable {
   private struct Handle: @unchecked Sendable { let pointer: virConnectPtr }
 
   private let handle: Handle
-  private let registrations: [Int32]
+  private let registrations: LibvirtEvents.Registrations
 
   init(uri: String, events: LibvirtEvents) throws(StorageError) {
     let attempt = "Connecting to libvirt at \(uri)"
@@ -24,7 +24,7 @@ final class LibvirtSession: Sendable {
     }
     handle = Handle(pointer: pointer)
     registrations = events.register(with: pointer)
-    guard registrations.allSatisfy({ $0 >= 0 }) else { throw LibvirtError().storageError(attempt) }
+    guard registrations.areComplete else { throw LibvirtError().storageError(attempt) }
     // Without its answer for 25 s the daemon counts as gone, and calls that wait for it fail.
     virConnectSetKeepAlive(pointer, 5, 5)
   }

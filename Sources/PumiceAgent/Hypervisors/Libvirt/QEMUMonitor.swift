@@ -5,9 +5,9 @@ import PumiceModel
 
 /// Orders to a domain's QEMU past libvirt (qemu-qmp-ref(7)). libvirt marks the domain as tainted for it, in its log.
 extension DomainHandle {
-  private struct Order: Encodable {
+  private struct Order<Arguments: Encodable>: Encodable {
     let execute: String
-    let arguments: [String: String]
+    let arguments: Arguments
   }
 
   private struct Answer<Value: Decodable>: Decodable {
@@ -18,7 +18,7 @@ extension DomainHandle {
     let error: Refusal?
   }
 
-  private struct Nothing: Decodable {}
+  struct Nothing: Decodable {}
 
   private struct Property: Decodable {
     let name: String
@@ -62,8 +62,8 @@ extension DomainHandle {
   }
 
   /// What QEMU returned; throws `failed` with its words when it refused.
-  private func order<Value: Decodable>(
-    _ command: String, _ arguments: [String: String], of type: Value.Type, _ attempt: String
+  func order<Arguments: Encodable, Value: Decodable>(
+    _ command: String, _ arguments: Arguments, of type: Value.Type, _ attempt: String
   ) throws(StorageError) -> Value? {
     let text: String
     do {

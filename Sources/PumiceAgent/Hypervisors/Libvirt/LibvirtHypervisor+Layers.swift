@@ -1,0 +1,185 @@
+import CLibvirt
+public import PumiceModel
+public import PumiceWire
+
+/// A new layer is an external snapshot onto a file that is there already; what libvirt calls a snapshot is not kept. A layer
+/// goes by a block commit. In both, QEMU goes on with the guest's writes, and libvirt changes the live and the stored XML.
+extension LibvirtHypervisor: LayeringHypervisor {
+  /// How long a call watches a merge before it says how far that is.
+  private static let patience = Duration.seconds(3)
+
+  public func follow(
+    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID
+  ) async throws(StorageError) -> Progress {
+    let image = try image.checked()
+    let attempt = "Giving attachment \(attachment) of instance \(instance) the image \(image)"
+    let deadline = ContinuousClock.now + Self.patience
+    var pause = Duration.milliseconds(50)
+    var progress = try await advance(to: image, of: attachment, in: instance, mayBegin: true, attempt)
+    while !progress.isComplete, ContinuousClock.now < deadline, !Task.isCancelled {
+      try? await Task.sleep(for: pause)
+      pause = min(pause * 2, .milliseconds(500))
+      // A merge that this call has begun and that is gone has failed.
+      progress = try await advance(to: image, of: attachment, in: instance, mayBegin: false, attempt)
+    }
+    return progress
+  }
+
+  private func advance(
+    to image: DiskImage, of attachment: AttachmentID, in instance: InstanceID, mayBegin: Bool, _ attempt: String
+  ) async throws(StorageError) -> Progress {
+    let failures = connection.events.mergeFailures
+    return try await gate.withTurn(at: instance) { () throws(StorageError) in
+      try await connection.call(attempt) { session throws(StorageError) in
+        guard let domain = try session.domain(instance, attempt) else {
+          throw StorageError(.notFound, "\(attempt) failed: libvirt has no such domain.")
+        }
+        let change = ImageChange(image: image, attachment: attachment, instance: instance, attempt: attempt)
+        return try domain.advance(change, mayBegin: mayBegin, failures)
+      }
+    }
+  }
+}
+
+/// What is asked for: an image for a disk.
+private struct ImageChange {
+  let image: DiskImage
+  let attachment: AttachmentID
+  let instance: InstanceID
+  /// Begins the message of an error.
+  let attempt: String
+}
+
+extension DomainHandle {
+  fileprivate func advance(
+    _ change: ImageChange, mayBegin: Bool, _ failures: MergeFailures
+  ) throws(StorageError) -> Progress {
+    let attempt = change.attempt
+    var (state, plan) = try look(change)
+    switch plan {
+    case .live(.merge(let index)):
+      if let progress = try merge(index, of: change, mayBegin: mayBegin, failures) { return progress }
+      (state, plan) = try look(change)
+    case .live(.push(let layer)):
+      try push(layer, of: change, onto: state)
+      (state, plan) = try look(change)
+    case .live(.none), .nothing, .store: break
+    }
+    if plan == .store, let stored = state.stored?.disk(of: change.attachment) {
+      try store(stored.having(change.image), attempt)
+      (state, plan) = try look(change)
+    }
+    guard plan == .nothing else {
+      throw StorageError(.failed, "\(attempt) failed: the XML does not show it afterwards.")
+    }
+    if let live = state.live?.disk(of: change.attachment) { try settleNames(of: change.image, as: live, attempt) }
+    return .complete
+  }
+
+  private func look(_ change: ImageChange) throws(StorageError) -> (DomainState, LayerPlan) {
+    let state = try state(change.attempt)
+    return (state, try state.plan(for: change.image, of: change.attachment, change.attempt))
+  }
+
+  /// Writes a disk into the stored configuration, in the place of the one with the same target name.
+  private func store(_ disk: DiskXML, _ attempt: String) throws(StorageError) {
+    let xml = try disk.element.serialized()
+    guard virDomainUpdateDeviceFlags(pointer, xml, VIR_DOMAIN_AFFECT_CONFIG.rawValue) == 0 else {
+      throw LibvirtError().storageError(attempt)
+    }
+  }
+
+  // MARK: A new layer
+
+  private func push(
+    _ layer: DiskImage.Layer, of change: ImageChange, onto state: DomainState
+  ) throws(StorageError) {
+    let attempt = change.attempt
+    guard let live = state.live, let disk = live.disk(of: change.attachment), let device = disk.device else {
+      throw StorageError(.notFound, "\(attempt) failed: it has no such disk.")
+    }
+    try requireNoFailedWrites(attempt)
+    // libvirt takes over into the stored XML only what had the same source there.
+    if let stored = state.stored?.disk(of: change.attachment), stored.location != disk.location,
+      case .image(let current) = disk.location
+    {
+      try store(stored.having(current), attempt)
+    }
+    try requireRoom(for: try capacity(of: device, attempt), in: layer, attempt)
+    let xml = try SnapshotXML.element(putting: layer, before: device, of: live).serialized()
+    let flags =
+      VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT.rawValue
+      | VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA.rawValue | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC.rawValue
+    guard let snapshot = virDomainSnapshotCreateXML(pointer, xml, flags) else {
+      throw LibvirtError().storageError(attempt)
+    }
+    virDomainSnapshotFree(snapshot)
+  }
+
+  /// A guest that stands still over an I/O error has writes that are still to be done again, where the error was.
+  private func requireNoFailedWrites(_ attempt: String) throws(StorageError) {
+    var (state, reason): (Int32, Int32) = (0, 0)
+    guard virDomainGetState(pointer, &state, &reason, 0) == 0 else { throw LibvirtError().storageError(attempt) }
+    guard
+      state != Int32(VIR_DOMAIN_PAUSED.rawValue) || reason != Int32(VIR_DOMAIN_PAUSED_IOERROR.rawValue)
+    else {
+      throw StorageError(
+        .unsupported, "\(attempt) failed: the instance is paused over an I/O error. Mend that and resume it first.")
+    }
+  }
+
+  // MARK: A layer less
+
+  /// How far the merge is, which it begins if need be; `nil` when it is done.
+  private func merge(
+    _ index: Int, of change: ImageChange, mayBegin: Bool, _ failures: MergeFailures
+  ) throws(StorageError) -> Progress? {
+    let attempt = change.attempt
+    guard let device = try state(attempt).live?.disk(of: change.attachment)?.device else {
+      throw StorageError(.notFound, "\(attempt) failed: it has no such disk.")
+    }
+    if let progress = try progressOfMerge(of: device, attempt) { return progress }
+    // It may have ended since the XML was read.
+    let (state, plan) = try look(change)
+    guard case .live(.merge(index)) = plan, let disk = state.live?.disk(of: change.attachment) else { return nil }
+    if let reason = failures.take(device, of: change.instance) {
+      throw StorageError(
+        Self.code(ofMergeFailure: reason), "\(attempt) failed: QEMU could not merge the layers: \(reason).")
+    }
+    guard mayBegin else { throw StorageError(.failed, "\(attempt) failed: the merge ended without success.") }
+    guard case .image(let current) = disk.location else { return nil }
+    try settleNames(of: current, as: disk, attempt)
+    try beginMerge(of: index, in: current, as: disk, device, attempt)
+    return Progress(done: 0)
+  }
+
+  private func progressOfMerge(of device: String, _ attempt: String) throws(StorageError) -> Progress? {
+    var job = virDomainBlockJobInfo()
+    let found = virDomainGetBlockJobInfo(pointer, device, &job, 0)
+    guard found >= 0 else { throw LibvirtError().storageError(attempt) }
+    guard found == 1 else { return nil }
+    guard job.type == Int32(VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT.rawValue) else {
+      throw StorageError(.inUse, "\(attempt) failed: \(device) has a block job of somebody else's.")
+    }
+    // Both are 0 before it has begun; and at its end the XML has still to change.
+    return Progress(done: job.end == 0 ? 0 : min(Double(job.cur) / Double(job.end), 0.99))
+  }
+
+  private func beginMerge(
+    of index: Int, in image: DiskImage, as disk: DiskXML, _ device: String, _ attempt: String
+  ) throws(StorageError) {
+    guard let numbers = disk.layerNumbers, numbers.count == image.layers.count else {
+      throw StorageError(.failed, "\(attempt) failed: the live XML has no numbers for the layers of \(device).")
+    }
+    // libvirt reads the names from the headers of local files, and so can keep them; of others it knows no names.
+    let keepsNames = Set(image.layers.map(\.folder)).count == 1 && image.layers[0].type == "file"
+    let result = virDomainBlockCommit(
+      pointer, device, "\(device)[\(numbers[index + 1])]", "\(device)[\(numbers[index])]", 0,
+      keepsNames ? VIR_DOMAIN_BLOCK_COMMIT_RELATIVE.rawValue : 0)
+    guard result == 0 else { throw LibvirtError().storageError(attempt) }
+  }
+
+  private static func code(ofMergeFailure reason: String) -> StorageError.Code {
+    reason.contains("No space left") || reason.contains("quota") ? .noSpace : .failed
+  }
+}
