@@ -40,7 +40,7 @@ extension DiskImage.Layer: CustomStringConvertible {
 }
 
 extension DiskImage.Layer {
-  private var path: String {
+  var path: String {
     switch place {
     case .file(let path), .nfs(_, let path, _, _): path
     }

@@ -19,6 +19,7 @@ import Testing
         let disk = try await yard.layersComeAndGoWhileTheGuestWrites()
         try await yard.anInterruptedCallIsCompleted(disk)
         try await yard.whatIsNotAStepChangesNothing(disk)
+        try await yard.aMergeThatTakesLongIsFoundAgain(disk)
         let evil = try await yard.aHeaderThatAGuestWroteIsNotBelieved()
         try await yard.aShutOffInstanceStartsWithItsLayers(disk, evil)
       }
@@ -33,6 +34,8 @@ import Testing
       } _: { yard in
         let disk = try await yard.layersComeAndGoWhileTheGuestWrites()
         try await yard.anInterruptedCallIsCompleted(disk)
+        try await yard.aMergeThatTakesLongIsFoundAgain(disk)
+        try await yard.aLayerThatLibvirtForgotIsNotForgotten(disk)
         let full = try await bed.makeFileSystem("tmpfs", mebibytes: 4)
         try await yard.aMergeThatFailsSaysWhyAndCanBeRepeated(full)
         try await yard.aGuestPausedOverAnErrorGetsNoLayer(full)
@@ -125,6 +128,67 @@ private struct Yard {
     try await expectWhatWasWritten(to: disk, in: image("v.5", "v.3", "v"))
   }
 
+  /// A merge goes on without its agent and without its libvirtd, and a repeat finds it.
+  func aMergeThatTakesLongIsFoundAgain(_ disk: Disk) async throws {
+    let present = image("v.6", "v.5", "v.3", "v")
+    try await makeOverlay(present, .mebibytes(48))
+    let seen = try #require(try await guest.disk(of: disk.volume))
+    try await guest.run("dd if=/tmp/mirror of=/dev/\(seen.name) bs=1M conv=notrunc,fsync 2>&1")
+    try await follow(present, disk)
+    let device = try await beginEndlessMerge(of: disk)
+    let wanted = image("v.6", "v.3", "v")
+    #expect(try await !hypervisor.follow(wanted, of: disk.attachment, in: guest.id).isComplete)
+    try await expect(disk, has: present)
+    try await libvirt.kill9()
+    try await libvirt.start()
+    try await eventually("libvirt is back") { (try? await hypervisor.disks()) != nil }
+    #expect(try await !hypervisor.follow(wanted, of: disk.attachment, in: guest.id).isComplete)
+    try await libvirt.virsh("blockjob", guest.name, device, "--bandwidth", "0")
+    try await follow(wanted, disk)
+    try await expect(disk, has: wanted)
+    try await expectWhatWasWritten(to: disk, in: wanted)
+  }
+
+  /// A merge by hand that does some of its work and then rests. Returns the disk's name.
+  private func beginEndlessMerge(of disk: Disk) async throws -> String {
+    let live = try #require(try await xml().disk(of: disk.attachment))
+    let (device, numbers) = (try #require(live.device), try #require(live.layerNumbers))
+    try await libvirt.virsh(
+      "blockcommit", guest.name, device, "--top", "\(device)[\(numbers[1])]", "--base", "\(device)[\(numbers[2])]",
+      "--bandwidth", "1", "--bytes")
+    return device
+  }
+
+  /// What a libvirtd leaves that dies between QEMU's going over to a new layer and its own knowing of it.
+  func aLayerThatLibvirtForgotIsNotForgotten(_ disk: Disk) async throws {
+    let wanted = image("v.9", "v.6", "v.3", "v")
+    try await makeOverlay(wanted, .mebibytes(48))
+    let number = try #require(try await xml().disk(of: disk.attachment)?.layerNumbers?.first)
+    try await libvirt.virsh(
+      "qemu-monitor-command", guest.name,
+      """
+      {"execute": "blockdev-add", "arguments": {"driver": "qcow2", "node-name": "libvirt-90-format", "backing": null,
+       "file": {"driver": "file", "node-name": "libvirt-90-storage", "filename": "\(path(wanted.layers[0]))"}}}
+      """)
+    try await libvirt.virsh(
+      "qemu-monitor-command", guest.name,
+      """
+      {"execute": "blockdev-snapshot", "arguments": {"node": "libvirt-\(number)-format", "overlay": "libvirt-90-format"}}
+      """)
+    for _ in 0..<2 {
+      let error = await failure(wanted, disk)
+      #expect(
+        error?.code == .conflict && error?.message.contains("libvirt does not know") == true, "\(error?.message ?? "")")
+    }
+    #expect(try await xml(stored: true).disk(of: disk.attachment)?.location == .image(wanted), "The next start has it.")
+    try await guest.powerOff()
+    try await guest.boot()
+    try await expect(disk, has: wanted)
+    for image in [wanted, image("v.9", "v.3", "v")] { try await follow(image, disk) }
+    let seen = try await guest.waitForDisk(of: disk.volume, size: .mebibytes(48))
+    #expect(try await guest.sha256(of: seen, count: Self.size) == hash(of: image("v.9", "v.3", "v")))
+  }
+
   func whatIsNotAStepChangesNothing(_ disk: Disk) async throws {
     let present = image("v.5", "v.3", "v")
     #expect(await code(image("v.3", "v"), disk) == .conflict, "The guest writes to the first.")
@@ -135,12 +199,6 @@ private struct Yard {
     try await makeRaw("v.7")
     #expect(await code(image("v.7", "v.5", "v.3", "v"), disk) == .failed, "It is no qcow2.")
     try await expect(disk, has: present)
-    // Nothing is left in QEMU that would be in the way.
-    try await makeOverlay(image("v.6", "v.5", "v.3", "v"), .mebibytes(48))
-    try await follow(image("v.6", "v.5", "v.3", "v"), disk)
-    try await follow(image("v.6", "v.3", "v"), disk)
-    try await expect(disk, has: image("v.6", "v.3", "v"))
-    try await expectWhatWasWritten(to: disk, in: image("v.6", "v.3", "v"))
   }
 
   /// Gives a disk whose first bytes say that it is a qcow2 file with /etc/passwd behind it.
@@ -170,7 +228,9 @@ private struct Yard {
   }
 
   func aShutOffInstanceStartsWithItsLayers(_ disk: Disk, _ evil: Disk) async throws {
+    _ = try await beginEndlessMerge(of: disk)
     try await guest.powerOff()
+    try await expect(disk, has: image("v.6", "v.3", "v"))
     #expect(await code(image("v.6", "v"), disk) == .unsupported, "Only QEMU can merge.")
     try await makeOverlay(image("v.8", "v.6", "v.3", "v"), .mebibytes(48))
     for _ in 0..<2 { try await follow(image("v.8", "v.6", "v.3", "v"), disk) }

@@ -56,6 +56,7 @@ extension DomainHandle {
   ) throws(StorageError) -> Progress {
     let attempt = change.attempt
     var (state, plan) = try look(change)
+    if mayBegin { try requireAgreement(on: change, state) }
     switch plan {
     case .live(.merge(let index)):
       if let progress = try merge(index, of: change, mayBegin: mayBegin, failures) { return progress }
@@ -74,6 +75,23 @@ extension DomainHandle {
     }
     if let live = state.live?.disk(of: change.attachment) { try settleNames(of: change.image, as: live, attempt) }
     return .complete
+  }
+
+  /// Throws `conflict` when QEMU writes to a file of which libvirt does not know: a libvirtd that dies in the middle of a
+  /// snapshot remembers nothing of it. The instance then starts with that file, if it is what was asked for.
+  private func requireAgreement(on change: ImageChange, _ state: DomainState) throws(StorageError) {
+    guard let live = state.live?.disk(of: change.attachment),
+      let file = try fileInFront(of: live, change.attempt)
+    else { return }
+    if file.contains(change.image.layers[0].path), let stored = state.stored?.disk(of: change.attachment),
+      stored.location != .image(change.image)
+    {
+      try store(stored.having(change.image), change.attempt)
+    }
+    throw StorageError(
+      .conflict,
+      "\(change.attempt) failed: QEMU writes to \(file), of which libvirt does not know. Shut the instance off and start it."
+    )
   }
 
   private func look(_ change: ImageChange) throws(StorageError) -> (DomainState, LayerPlan) {

@@ -7,12 +7,14 @@ import PumiceWire
 extension DomainHandle {
   fileprivate struct Node: Decodable {
     struct Image: Decodable {
+      let file: String
       let size: Int64
       /// What the header says about the next layer.
       let backingName: String?
       let backingFormat: String?
 
       enum CodingKeys: String, CodingKey {
+        case file = "filename"
         case size = "virtual-size"
         case backingName = "backing-filename"
         case backingFormat = "backing-filename-format"
@@ -35,6 +37,16 @@ extension DomainHandle {
   private func nodes(_ attempt: String) throws(StorageError) -> [String: Node] {
     let nodes = try order("query-named-block-nodes", Query(), of: [Node].self, attempt) ?? []
     return Dictionary(nodes.map { ($0.name, $0) }) { first, _ in first }
+  }
+
+  /// The file that QEMU writes to, if that is not the one which the XML has as the first.
+  func fileInFront(of disk: DiskXML, _ attempt: String) throws(StorageError) -> String? {
+    guard let alias = disk.alias, let number = disk.layerNumbers?.first, let drive = try drive(of: alias, attempt),
+      !["libvirt-\(number)-format", "libvirt-\(number)-storage"].contains(drive)
+    else { return nil }
+    let nodes = try nodes(attempt)
+    let storage = drive.hasSuffix("-format") ? drive.dropLast("format".count) + "storage" : drive
+    return nodes[storage]?.image.file ?? nodes[drive]?.image.file ?? drive
   }
 
   // MARK: Names in headers
