@@ -63,6 +63,7 @@ let package = Package(
     .systemLibrary(name: "CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
     .systemLibrary(name: "CLibnfs", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
     .systemLibrary(name: "CSCSI"),
+    .systemLibrary(name: "CFallocate"),
     .systemLibrary(name: "CLibxml2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
 
     .target(name: "PumiceModel", swiftSettings: settings),
@@ -80,8 +81,8 @@ let package = Package(
     .target(
       name: "PumiceAgent",
       dependencies: [
-        "PumiceModel", "PumiceWire", "CLibvirt", "CLibiscsi", "CLibnfs", "CLibxml2", "CSCSI", configuration, crypto,
-        httpTypes, hummingbird, hummingbirdTLS,
+        "PumiceModel", "PumiceWire", "CFallocate", "CLibvirt", "CLibiscsi", "CLibnfs", "CLibxml2", "CSCSI",
+        configuration, crypto, httpTypes, hummingbird, hummingbirdTLS,
         lifecycle, logging, metrics, nioCore, nioSSL, subprocess, systemPackage, unixSignals, yams,
       ],
       swiftSettings: settings),

@@ -15,6 +15,13 @@ extension BlockingCalls {
   package static func run<Value: Sendable>(
     within deadline: Duration, _ attempt: String, _ body: @escaping @Sendable () throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
+    try await run(within: deadline, on: threads, attempt, body)
+  }
+
+  static func run<Value: Sendable>(
+    within deadline: Duration, on threads: BlockingThreads, _ attempt: String,
+    _ body: @escaping @Sendable () throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
     let call = HeldCall<Value>()
     let outcome = await withCheckedContinuation { continuation in
       call.begin(continuation)

@@ -136,7 +136,7 @@ extension VolumeFolder {
   }
 
   /// Repeats a call that may do less than it is asked for; `false`, with `errno`, when it fails.
-  private func transfer(_ count: Int, _ call: (_ done: Int) -> Int) -> Bool {
+  func transfer(_ count: Int, _ call: (_ done: Int) -> Int) -> Bool {
     var done = 0
     while done < count {
       let part = call(done)

@@ -21,15 +21,32 @@ struct VolumeFolder: ~Copyable {
     let changed: Int64
   }
 
+  /// How the files that are made here begin.
+  struct NewFiles: Sendable, Equatable {
+    var mode: mode_t = 0o600
+    /// Whose they shall be, where this process may give them away; `nil`: its own.
+    var owner: Owner?
+
+    struct Owner: Sendable, Equatable {
+      var user: UInt32
+      var group: UInt32
+    }
+  }
+
   let path: String
   let descriptor: Int32
+  private let newFiles: NewFiles
   private let fault: Fault?
 
   /// Opens a folder that is fit to hold other people's data.
   ///
-  /// Throws `missingPart` when there is none, `forbidden` when it is a link, no folder, or open to everybody.
-  init(path: String, fault: Fault? = nil) throws(StorageError) {
+  /// Throws `missingPart` when there is none, `forbidden` when it is a link, no folder, or open to everybody, unless that is
+  /// wanted.
+  init(
+    path: String, newFiles: NewFiles = NewFiles(), allowsEverybody: Bool = false, fault: Fault? = nil
+  ) throws(StorageError) {
     self.path = path
+    self.newFiles = newFiles
     self.fault = fault
     descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else {
@@ -45,7 +62,7 @@ struct VolumeFolder: ~Copyable {
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw Self.error("Reading the permissions of \(path)") }
-    guard status.st_mode & S_IWOTH == 0 else {
+    guard allowsEverybody || status.st_mode & S_IWOTH == 0 else {
       throw StorageError(
         .forbidden, "The folder \(path) is writable by everybody. Take that away with: chmod o-w \(path)")
     }
@@ -177,7 +194,26 @@ struct VolumeFolder: ~Copyable {
   func openFile(_ name: String, _ flags: Int32) throws(StorageError) -> Int32 {
     let file = openat(descriptor, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw Self.error("Opening \(path(of: name))") }
+    if flags & O_CREAT != 0 {
+      do throws(StorageError) {
+        try letIn(file, name)
+      } catch {
+        close(file)
+        throw error
+      }
+    }
     return file
+  }
+
+  /// Lets in who shall be let in. Giving it away comes last: after that, it may be somebody else's to change.
+  private func letIn(_ file: Int32, _ name: String) throws(StorageError) {
+    // Unlike open(2), this asks no umask.
+    guard newFiles.mode == 0o600 || fchmod(file, newFiles.mode) == 0 else {
+      throw Self.error("Setting the permissions of \(path(of: name))")
+    }
+    guard let owner = newFiles.owner, fchown(file, owner.user, owner.group) != 0 else { return }
+    // A server that takes root for nobody says EPERM, one that does not know the number EINVAL.
+    guard [EPERM, EINVAL].contains(errno) else { throw Self.error("Giving \(path(of: name)) away") }
   }
 
   func reach(_ step: String) throws(StorageError) { try fault?(step) }
@@ -203,7 +239,7 @@ struct VolumeFolder: ~Copyable {
     }
   }
 
-  private func sync(_ file: Int32, _ name: String) throws(StorageError) {
+  func sync(_ file: Int32, _ name: String) throws(StorageError) {
     try reach("sync")
     guard fsync(file) == 0 else { throw Self.error("Writing \(path(of: name)) to disk") }
   }
@@ -213,13 +249,19 @@ struct VolumeFolder: ~Copyable {
     let code: StorageError.Code =
       switch number.rawValue {
       case ENOSPC, EDQUOT, EFBIG: .noSpace
-      case EACCES, EPERM, EROFS: .forbidden
+      case EACCES, EPERM, EROFS, ELOOP: .forbidden
       case ENOENT: .notFound
       case EEXIST: .conflict
       case EOPNOTSUPP, ENOSYS: .unsupported
       case EMFILE, ENFILE, ENOMEM, EAGAIN, EINTR, EBUSY, ETXTBSY: .unavailable
+      case ESTALE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNREFUSED, ECONNRESET: .unavailable
       default: .failed
       }
-    return StorageError(code, "\(attempt) failed: \(number).")
+    return StorageError(code, "\(attempt) failed: \(number).", cause: number.rawValue == ESTALE ? StaleHandle() : nil)
   }
+}
+
+/// A file server has forgotten a folder that it had shown before (ESTALE).
+struct StaleHandle: Error, CustomStringConvertible {
+  var description: String { "stale handle" }
 }

@@ -104,7 +104,7 @@ struct LibnfsFolder: ShareFolder {
     }
   }
 
-  func open(_ name: String) async throws(StorageError) -> any ShareFile { try await session.open(try NFSPath(name)) }
+  func open(_ name: String) async throws(StorageError) -> any ShareFile { try await openFile(name) }
 
   func rename(_ name: String, to newName: String) async throws(StorageError) {
     try reach("rename")
@@ -137,7 +137,7 @@ struct LibnfsFolder: ShareFolder {
   private func withFile<Value>(
     _ name: String, _ body: (LibnfsFile) async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
-    let file = try await session.open(try NFSPath(name))
+    let file = try await openFile(name)
     let value: Value
     do throws(StorageError) {
       value = try await body(file)
@@ -147,6 +147,20 @@ struct LibnfsFolder: ShareFolder {
     }
     try await file.close()
     return value
+  }
+
+  /// For NFSv3, opening says nothing of what it is; a server that was asked to read a FIFO might wait for a writer.
+  private func openFile(_ name: String) async throws(StorageError) -> LibnfsFile {
+    let file = try await session.open(try NFSPath(name))
+    do throws(StorageError) {
+      guard try await file.status().kind == .file else {
+        throw StorageError(.conflict, "\(path(of: name)) is not a regular file, so it can't be a volume.")
+      }
+    } catch {
+      try? await file.close()
+      throw error
+    }
+    return file
   }
 
   private func reach(_ step: String) throws(StorageError) { try fault?(step) }

@@ -9,7 +9,7 @@ import PumiceModel
 ///
 /// Names are those of files in its root; none leads out of it, and no symbolic link is followed. Every call ends by a
 /// deadline, with `unavailable` or `timeout` when the server does not answer: then it may have been done, and may yet be.
-/// `ShareFolderTests` holds a driver to what stands here.
+/// `ShareFolderConformance` holds a driver to what stands here.
 protocol ShareFolder: Sendable {
   typealias FileStatus = VolumeFolder.FileStatus
 

@@ -31,6 +31,12 @@ struct LibnfsErrorTests {
     #expect(error.message == "Trying failed: the request came to nothing.")
   }
 
+  @Test func aLinkIsNoMissingFileWhateverAnEarlierCallWasToldOf() {
+    let error = LibnfsError.answer("Opening a", -40, message: "NFS: Lookup of /b failed with NFS3ERR_NOENT(-2)")
+    #expect(error.code == .forbidden)
+    #expect(error.message == "Opening a failed: it is a symbolic link.")
+  }
+
   @Test func aNameThatLooksLikeAStatusMeansNothing() {
     let message = "NFS: CREATE of /NFS3ERR_NOENT(-2) failed with NFS3ERR_ACCES(-13)"
     #expect(NFSStatus(message: message) == .accessDenied)

@@ -4,6 +4,7 @@ import PumiceWire
 import TestBed
 import Testing
 
+@testable import Conformance
 @testable import PumiceAgent
 
 /// Against an nfs-ganesha of their own each.
@@ -40,6 +41,17 @@ struct LibnfsFolderTests {
       #expect(try await folder.names().isEmpty)
       #expect(try await folder.status(of: names.data) == nil)
       #expect(try await folder.read(names.sidecar) == nil)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func itKeepsThePromisesOfAShareFolder() async throws {
+    try await withShare { session, path in
+      let folder = try await LibnfsFolder(session)
+      try await Bed.with { bed in
+        try await ShareFolderConformance(folder) { script in
+          try await bed.run(["bash", "-c", "set -e; share=\(path); \(script)"])
+        }.check()
+      }
     }
   }
 

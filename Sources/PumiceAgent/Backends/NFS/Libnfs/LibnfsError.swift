@@ -11,9 +11,11 @@ enum LibnfsError {
   ///   server's as well, and in words of their own.
   static func answer(_ attempt: String, _ number: Int32, message: String) -> StorageError {
     let cameToNothing = [EFAULT, EINTR, ENOMEM].contains(-number)
+    // Found out by libnfs, which has no words for it, so that the last ones are about an earlier call.
+    let isWordless = cameToNothing || -number == ELOOP
     let isTransfer = message.hasPrefix("NFS: Read failed") || message.hasPrefix("NFS: Write failed")
     let status = NFSStatus(message: message)
-    if let status, !cameToNothing || isTransfer {
+    if let status, !isWordless || isTransfer {
       return StorageError(status.storageCode, "\(attempt) failed: \(status.sentence).")
     }
     let code: StorageError.Code =
