@@ -7,6 +7,7 @@ public import PumiceWire
 /// |----------------------|--------------|------------------------------------------------------|
 /// | `QEMUISCSIConnector` | `iscsi-qemu` | `<disk type='network'>`, QEMU's libiscsi logs in      |
 /// | `KernelISCSIConnector` | `iscsi-kernel` | `<disk type='block'>`, open-iscsi logs in         |
+/// | `NFSMountConnector`  | `nfs-mount`  | files below a share that the kernel has mounted       |
 /// | `InMemoryConnector`  | `memory`     | a name in `InMemoryFabric`                            |
 ///
 /// `ConnectorConformance` holds a driver to what stands here.
