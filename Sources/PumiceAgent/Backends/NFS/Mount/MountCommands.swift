@@ -11,8 +11,12 @@ struct MountCommands: Sendable {
 
   init(deadline: Duration = .seconds(40)) {
     commands = CommandRunner(deadline: deadline)
-    let (own, host) = (Self.namespace("self"), Self.namespace("1"))
-    prefix = host != nil && own != host ? ["nsenter", "--mount=/proc/1/ns/mnt", "--"] : []
+    prefix = Self.prefix(own: Self.namespace("self"), host: Self.namespace("1"))
+  }
+
+  /// What goes before a command, for the mount namespaces of this process and of process 1; `nil` for one that can't be seen.
+  static func prefix(own: String?, host: String?) -> [String] {
+    host != nil && own != host ? ["nsenter", "--mount=/proc/1/ns/mnt", "--"] : []
   }
 
   func mount(

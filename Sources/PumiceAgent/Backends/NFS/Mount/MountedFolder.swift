@@ -16,7 +16,8 @@ struct MountedFolder: ShareFolder {
     fileprivate var newFiles: VolumeFolder.NewFiles { .init(mode: 0o660, owner: owner) }
   }
 
-  private static let allocationStep: Int64 = 32 << 30
+  /// Some servers write zeros for it, and no call may take long.
+  private static let allocationStep: Int64 = 4 << 30
 
   private let mount: MountedShare
   private let settings: Settings
@@ -83,7 +84,7 @@ struct MountedFolder: ShareFolder {
     }
     do throws(StorageError) {
       for begin in stride(from: Int64(0), to: size.bytes, by: Int(Self.allocationStep)) {
-        try await onFile(name, "Taking blocks for") { folder throws(StorageError) in
+        try await onFile(name, "Taking blocks for", within: .seconds(120)) { folder throws(StorageError) in
           try folder.allocate(begin..<min(begin + Self.allocationStep, size.bytes), of: name)
         }
       }
