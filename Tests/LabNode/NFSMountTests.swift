@@ -182,11 +182,16 @@ import Testing
       try await Bench.with(server) { bench in
         let clock = ContinuousClock()
         let begin = clock.now
+        let connector = bench.connector()
         // Who waited for the same share is not made to wait once more.
         await withTaskGroup(of: Void.self) { group in
           for _ in 0..<4 {
             group.addTask {
               let error = await refusal { _ = try await bench.open(path) }
+              #expect(error?.code == .unavailable || error?.code == .timeout, "\(error as Any)")
+            }
+            group.addTask {
+              let error = await refusal { _ = try await connector.connect(.random(), try bench.request(path, "one")) }
               #expect(error?.code == .unavailable || error?.code == .timeout, "\(error as Any)")
             }
           }
@@ -293,14 +298,18 @@ import Testing
         _ = try await connector.connect(second, try bench.request(path, "two"))
         world.withLock { $0.paths = [first: "\(mount.mountPoint)/one", second: "\(mount.mountPoint)/two"] }
 
-        // The last one, by the word of an agent that knows nothing of the others but what it reads.
+        // By the word of an agent that knows nothing of the others but what it reads.
         connector = bench.connector()
+        let absent = await refusal { _ = try await connector.connect(first, try bench.request(path, "absent")) }
+        #expect(absent?.code == .notFound)
+        #expect(try isMounted())
         world.withLock { $0.isUnreadable = true }
         try await connector.disconnect(first)
         #expect(try isMounted())
         world.withLock { $0.isUnreadable = false }
         try await connector.disconnect(first)
         #expect(try isMounted())
+        // The last one.
         world.withLock { $0.paths[first] = nil }
         try await connector.disconnect(second)
         #expect(try !isMounted())

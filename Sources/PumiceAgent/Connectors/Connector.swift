@@ -23,7 +23,8 @@ public protocol Connector: Sendable {
   func disconnect(_ attachment: AttachmentID) async throws(StorageError)
 }
 
-/// A connector whose disks are devices of this node: they outlive the agent, and a reboot takes them away.
+/// A connector whose disks are devices of this node, or files below its mounts: they outlive the agent, and a reboot takes
+/// them away.
 public protocol DeviceConnector: Connector {
   /// What it has made on this node and `isWanted` knows no attachment for, and what stands in the way of its disks. It asks
   /// only after it has looked, so that what was made meanwhile is known by then.

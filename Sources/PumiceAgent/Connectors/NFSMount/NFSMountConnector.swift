@@ -14,7 +14,7 @@ typealias ImageProof =
 /// counted nowhere: it is looked up when it matters, in what the hypervisor says of all its instances, those that are shut off
 /// included, and in the records of connections. While that can't be read, nothing is unmounted. Nor is what was mounted by
 /// somebody else, or belongs to a backend of this node.
-struct NFSMountConnector: Connector {
+struct NFSMountConnector: DeviceConnector {
   /// The paths of files that somebody uses or is about to use, but for what one attachment alone does.
   typealias Usage = @Sendable (_ besides: AttachmentID) async throws(StorageError) -> Set<String>
 
@@ -49,16 +49,18 @@ struct NFSMountConnector: Connector {
     }
     let (share, options) = (try NFSShare(image.share), try NFSMountOptions(image.mountOptions))
     let mount = mounts.share(share)
+    let arrival = ContinuousClock.now
     return try await locks.withLock(mount.mountPoint) { () async throws(StorageError) in
+      let wasAbsent = try mount.standing() == .absent
       let before = connected.shares.withLock { $0.updateValue(share, forKey: attachment) }
       do throws(StorageError) {
-        try await mount.ensureMounted(options)
+        try await mount.ensureMounted(options, arrival: arrival)
         let folder = MountedFolder(mount, MountedFolder.Settings(options: options, allowsEverybody: true))
         try await check(image, request, in: folder)
         return .image(DiskImage(image.layers.map { DiskImage.Layer(folder.place(of: $0.name), $0.format) }))
       } catch {
         connected.shares.withLock { $0[attachment] = before }
-        if before != share { try? await unmountUnlessUsed(mount, besides: attachment) }
+        if wasAbsent { try? await unmountUnlessUsed(mount, besides: attachment) }
         throw error
       }
     }
@@ -83,6 +85,11 @@ struct NFSMountConnector: Connector {
     }
     connected.shares.withLock { $0[attachment] = nil }
   }
+
+  /// None: a mount that nobody uses belongs to no attachment, stands in nobody's way, and goes with the next that ends.
+  func leftovers(
+    unless isWanted: @Sendable (AttachmentID) -> Bool
+  ) async throws(StorageError) -> [Inventory.Leftover] { [] }
 
   private func unmountUnlessUsed(_ mount: MountedShare, besides attachment: AttachmentID) async throws(StorageError) {
     guard !mounts.isKept(mount.share) else { return }

@@ -51,10 +51,13 @@ final class MountedShare: Sendable {
   ///
   /// Throws `forbidden` for what the server does not show this node, `conflict` when something else is mounted there,
   /// `unavailable` or `timeout` when the server does not answer.
+  ///
+  /// - Parameter arrival: Since when the caller waits. What has failed for another one since then is not tried again.
   @discardableResult
-  func ensureMounted(_ options: NFSMountOptions) async throws(StorageError) -> NFSMount {
-    let arrival = ContinuousClock.now
-    return try await lock.withLock(mountPoint) { () async throws(StorageError) in
+  func ensureMounted(
+    _ options: NFSMountOptions, arrival: ContinuousClock.Instant = .now
+  ) async throws(StorageError) -> NFSMount {
+    try await lock.withLock(mountPoint) { () async throws(StorageError) in
       if let failure = lastFailure.withLock({ $0 }), failure.time > arrival { throw failure.error }
       do throws(StorageError) {
         return try await ensureInLock(options)
@@ -201,6 +204,10 @@ final class MountedShare: Sendable {
     if case .mounted = try standing() {
       let outcome = try ended.get()
       if MountError(outcome.standardError) == .busy {
+        if calls.isHeld {
+          throw StorageError(
+            .unavailable, "\(attempt) failed: its server does not answer, and the agent's own calls wait for it.")
+        }
         throw StorageError(.inUse, "\(attempt) failed: a program has something open there.")
       }
       throw MountError.error(attempt, outcome)
