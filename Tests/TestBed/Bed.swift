@@ -3,7 +3,7 @@ import Synchronization
 
 /// The folder of one test bed, and the guarantee that nothing outlives it.
 ///
-/// Everything started through it carries `PUMICE_BED` in its environment. A caretaker process holds one end of a pipe: when
+/// Everything started through it carries `PUMICE_BED` in its environment. A caretaker process holds one end of a pair of sockets: when
 /// this process ends the bed, or dies in whatever way, the caretaker ends all of the bed's processes and removes the folder.
 public final class Bed: Sendable {
   public let folder: TemporaryFolder
@@ -17,14 +17,15 @@ public final class Bed: Sendable {
   public init() throws {
     folder = try TemporaryFolder()
     try folder.write("", to: ".pumice-bed")
-    let pipe = Pipe()
+    // Nobody else may get hold of it, or the caretaker would wait for them; another thread may start a process at any time.
+    var ends: [Int32] = [-1, -1]
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+      throw TestBedFailure("No pair of sockets: \(String(cString: strerror(errno)))")
+    }
+    defer { close(ends[1]) }
+    leash = Mutex(FileHandle(fileDescriptor: ends[0], closeOnDealloc: true))
     caretaker = try LocalProcess(
-      ["\(Self.scripts)/end-bed.sh", "--when-input-ends", folder.path],
-      input: pipe.fileHandleForReading.fileDescriptor, log: nil)
-    try pipe.fileHandleForReading.close()
-    // Nobody else may hold it, or the caretaker would wait for them.
-    _ = fcntl(pipe.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
-    leash = Mutex(pipe.fileHandleForWriting)
+      ["\(Self.scripts)/end-bed.sh", "--when-input-ends", folder.path], input: ends[1], log: nil)
   }
 
   /// Starts a program as a part of this bed; its output is added to `NAME.log` in the folder.
