@@ -1,6 +1,7 @@
 import Conformance
 import PumiceAgent
 import PumiceModel
+import PumiceWire
 import Synchronization
 import Testing
 
@@ -29,6 +30,48 @@ import Testing
       _ = try await hypervisor.freeze(instance, within: .seconds(10))
     }
     #expect(error?.code == .unsupported)
+  }
+
+  @Test(arguments: [true, false])
+  func goesFromImageToImageAsPromised(isPersistent: Bool) async throws {
+    let hypervisor = InMemoryHypervisor(instances: [
+      Instance(id: instance, name: "one", status: .active, isPersistent: isPersistent)
+    ])
+    try await LayeringConformance(hypervisor: hypervisor, instance: instance, base: image("base")) { name, _ in
+      DiskImage.Layer(.file(path: "/\(name)"), .qcow2)
+    }.check()
+  }
+
+  @Test(arguments: ["follow", "follow.stored", "follow.done"])
+  func anInterruptedFollowIsFinishedByItsRepeat(step: String) async throws {
+    let world = InMemoryHypervisorWorld(instances: [Instance(id: instance, name: "one", status: .active)])
+    let broken = Mutex(true)
+    let hypervisor = InMemoryHypervisor(world: world) { reached throws(StorageError) in
+      if reached == step, broken.withLock({ $0 }) { throw StorageError(.unavailable, "Interrupted at \(step).") }
+    }
+    let disk = Disk.make(source: .image(image("base")))
+    _ = try await hypervisor.plug(disk, into: instance)
+    await #expect(throws: StorageError.self) {
+      try await hypervisor.follow(image("one", "base"), of: disk.attachment, in: instance)
+    }
+    broken.withLock { $0 = false }
+    #expect(try await hypervisor.follow(image("one", "base"), of: disk.attachment, in: instance).isComplete)
+    world.shutOff(instance)
+    #expect(world.slots.map(\.disk.source) == [.image(image("one", "base"))])
+    #expect(try await hypervisor.follow(image("two", "one", "base"), of: disk.attachment, in: instance).isComplete)
+    let error = await #expect(throws: StorageError.self) {
+      try await hypervisor.follow(image("two", "base"), of: disk.attachment, in: instance)
+    }
+    #expect(error?.code == .unsupported)
+    world.start(instance)
+    #expect(try await !hypervisor.follow(image("two", "base"), of: disk.attachment, in: instance).isComplete)
+    #expect(try await hypervisor.follow(image("two", "base"), of: disk.attachment, in: instance).isComplete)
+    #expect(world.slots.map(\.disk.source) == [.image(image("two", "base"))])
+  }
+
+  /// The last is raw.
+  private func image(_ names: String...) -> DiskImage {
+    DiskImage(names.map { DiskImage.Layer(.file(path: "/\($0)"), $0 == names.last ? .raw : .qcow2) })
   }
 
   @Test func whatIsPluggedOutlivesTheAgentAndTheInstancesStop() async throws {

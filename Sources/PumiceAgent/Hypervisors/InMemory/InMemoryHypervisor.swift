@@ -1,13 +1,14 @@
 public import PumiceModel
+public import PumiceWire
 
 /// Instances that are entries of a dictionary: for simulations, tests and a fleet on a laptop.
 ///
 /// It keeps nothing itself: everything is in its world, which outlives it as a hypervisor outlives an agent. It knows
 /// no time and starts no tasks, so that a run can be repeated exactly. Every kind of `DiskSource` will do; it is only
 /// noted.
-public final class InMemoryHypervisor: QuiescingHypervisor {
+public final class InMemoryHypervisor: QuiescingHypervisor, LayeringHypervisor {
   /// Awaited with a name before each step that changes something, and after the last: `plug`, `plug.live`, `plug.done`,
-  /// `unplug`, `unplug.live`, `unplug.done`, `resize`, `resize.done`, `freeze`, `freeze.done`, `thaw`, `thaw.done`, `instances`, `disks`. To delay, to fail, to
+  /// `unplug`, `unplug.live`, `unplug.done`, `resize`, `resize.done`, `follow`, `follow.stored`, `follow.done`, `freeze`, `freeze.done`, `thaw`, `thaw.done`, `instances`, `disks`. To delay, to fail, to
   /// crash.
   public typealias Fault = @Sendable (_ step: String) async throws(StorageError) -> Void
 
@@ -64,6 +65,19 @@ public final class InMemoryHypervisor: QuiescingHypervisor {
     try await reach("resize")
     try world.resize(attachment, of: instance, to: size)
     try await reach("resize.done")
+  }
+
+  /// A merge takes two calls: one that begins it, and one that finds it done.
+  public func follow(
+    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID
+  ) async throws(StorageError) -> Progress {
+    let image = try image.checked()
+    try await reach("follow")
+    guard try world.follow(image, of: attachment, in: instance) else { return Progress(done: 0.5) }
+    try await reach("follow.stored")
+    world.store(image, of: attachment, in: instance)
+    try await reach("follow.done")
+    return .complete
   }
 
   public func freeze(_ instance: InstanceID, within limit: Duration) async throws(StorageError) -> Int {

@@ -23,6 +23,8 @@ public final class InMemoryHypervisorWorld: Sendable {
     var live: [AttachmentID: Disk] = [:]
     var stored: [AttachmentID: Disk] = [:]
     var sizes: [AttachmentID: ByteCount] = [:]
+    /// The image to which a merge of layers leads that is under way.
+    var merges: [AttachmentID: DiskImage] = [:]
     var hasGuestAgent = true
     var isFrozen = false
 
@@ -120,6 +122,7 @@ public final class InMemoryHypervisorWorld: Sendable {
     change(instance) { machine in
       machine.live = [:]
       machine.sizes = [:]
+      machine.merges = [:]
       machine.isFrozen = false
       machine.instance = machine.instance.with(.shutOff)
     }
@@ -201,8 +204,13 @@ public final class InMemoryHypervisorWorld: Sendable {
           .notFound, "Plugging volume \(disk.volume) into instance \(instance) failed: there is no such instance.")
       }
       let name = try Self.name(for: disk, in: machine)
+      var source = disk.source
+      // Of an image, the half that is missing gets what the other has, which may have got layers since.
+      if case .image(let image) = (machine.live[disk.attachment] ?? machine.stored[disk.attachment])?.source {
+        source = .image(image)
+      }
       let named = Disk(
-        attachment: disk.attachment, volume: disk.volume, source: disk.source, device: name, readOnly: disk.readOnly)
+        attachment: disk.attachment, volume: disk.volume, source: source, device: name, readOnly: disk.readOnly)
       switch half {
       case .live where machine.isRunning && machine.live[disk.attachment] == nil:
         machine.live[disk.attachment] = named
@@ -219,6 +227,7 @@ public final class InMemoryHypervisorWorld: Sendable {
       switch half {
       case .live:
         machines[instance]?.sizes[attachment] = nil
+        machines[instance]?.merges[attachment] = nil
         return machines[instance]?.live.removeValue(forKey: attachment) != nil
       case .stored:
         machines[instance]?.stored[attachment] = nil
@@ -238,6 +247,38 @@ public final class InMemoryHypervisorWorld: Sendable {
       guard machine.isRunning else { return }
       machines[instance]?.sizes[attachment] = max(size, machine.sizes[attachment] ?? size)
     }
+  }
+
+  /// Whether the half that counts, that of an instance which runs, or else the stored one, has the image now.
+  func follow(
+    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID
+  ) throws(StorageError) -> Bool {
+    let attempt = "Giving attachment \(attachment) of instance \(instance) the image \(image)"
+    return try machines.withLock { machines throws(StorageError) in
+      guard let machine = machines[instance],
+        let disk = machine.isRunning ? machine.live[attachment] : machine.stored[attachment]
+      else { throw StorageError(.notFound, "\(attempt) failed: there is no such instance or disk.") }
+      guard case .image(let current) = disk.source, let step = LayerStep(from: current, to: image) else {
+        throw StorageError(.conflict, "\(attempt) failed: that is not one step from what it has, \(disk.source).")
+      }
+      switch step {
+      case .merge where !machine.isRunning:
+        throw StorageError(
+          .unsupported, "\(attempt) failed: only a running instance can merge layers, and it is shut off.")
+      case .merge where machine.merges[attachment] != image:
+        machines[instance]?.merges[attachment] = image
+        return false
+      case .none, .push, .merge:
+        machines[instance]?.merges[attachment] = nil
+        if machine.isRunning { machines[instance]?.live[attachment]?.source = .image(image) }
+        return true
+      }
+    }
+  }
+
+  /// Gives the stored disk the image, if there is one.
+  func store(_ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID) {
+    machines.withLock { $0[instance]?.stored[attachment]?.source = .image(image) }
   }
 
   private static func name(for disk: Disk, in machine: Machine) throws(StorageError) -> String {
