@@ -95,3 +95,42 @@ extension DiskImage.Layer {
     return UInt32(text.dropFirst())
   }
 }
+
+extension DiskXML {
+  /// This disk with another image. Everything else stays.
+  func having(_ image: DiskImage) -> DiskXML {
+    var copy = element
+    copy.set("type", to: image.layers[0].type)
+    copy.children = element.children.flatMap { child -> [XMLElement.Node] in
+      guard case .element(var part) = child else { return [child] }
+      switch part.name {
+      case "driver":
+        part.set("type", to: image.layers[0].format.rawValue)
+        return [.element(part)]
+      case "source": return [.element(image.layers[0].source), .element(image.backingStore)]
+      case "backingStore": return []
+      default: return [child]
+      }
+    }
+    return DiskXML(copy)
+  }
+
+  /// libvirt's numbers of the layers, in their order, as the XML of a running instance has them.
+  var layerNumbers: [Int]? {
+    var numbers = [element.first("source")?["index"]]
+    var next = element.first("backingStore")
+    while let layer = next, !layer.elements.isEmpty {
+      numbers.append(layer["index"])
+      next = layer.first("backingStore")
+    }
+    let known = numbers.compactMap { $0.flatMap { Int($0) } }
+    return known.count == numbers.count ? known : nil
+  }
+}
+
+extension XMLElement {
+  fileprivate mutating func set(_ name: String, to value: String) {
+    attributes.removeAll { $0.name == name }
+    attributes.append(Attribute(name: name, value: value))
+  }
+}

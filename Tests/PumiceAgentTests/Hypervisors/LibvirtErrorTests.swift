@@ -16,6 +16,11 @@ import Testing
     (VIR_ERR_OPERATION_FAILED, VIR_FROM_QEMU, "target vdb already exists", .conflict),
     (VIR_ERR_CONFIG_UNSUPPORTED, VIR_FROM_QEMU, "disk type 'x' is not supported", .unsupported),
     (VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, "unable to execute QEMU command 'blockdev-add'", .failed),
+    (VIR_ERR_OPERATION_UNSUPPORTED, VIR_FROM_QEMU, "disk 'vda' already in active block job", .inUse),
+    (
+      VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU,
+      "unable to execute QEMU command 'block_resize': Device '(null)' is in use", .inUse
+    ),
     (
       VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU,
       "unable to execute QEMU command 'device_del': Device ua-1 is already in the process of unplug", .timeout

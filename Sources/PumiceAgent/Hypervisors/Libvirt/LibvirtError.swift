@@ -47,6 +47,12 @@ struct LibvirtError: Error, Sendable, CustomStringConvertible {
     message.contains("already in the process of unplug") || message.contains("guest is busy")
   }
 
+  /// Whether a block job is under way that does not go together with this.
+  private var isAboutBlockJob: Bool {
+    message.contains("already in active block job")
+      || message.contains("QEMU command 'block_resize': Device") && message.contains("is in use")
+  }
+
   /// The code for callers. `attempt` begins the message: "Plugging volume … into instance …".
   func storageError(_ attempt: String) -> StorageError {
     StorageError(storageCode, "\(attempt) failed: \(Self.sentence(message))", cause: self)
@@ -54,6 +60,7 @@ struct LibvirtError: Error, Sendable, CustomStringConvertible {
 
   private var storageCode: StorageError.Code {
     if isPendingUnplug { return .timeout }
+    if isAboutBlockJob { return .inUse }
     switch virErrorDomain(domain) {
     case VIR_FROM_RPC, VIR_FROM_REMOTE: return .unavailable
     default: break
@@ -65,7 +72,7 @@ struct LibvirtError: Error, Sendable, CustomStringConvertible {
       VIR_ERR_OPERATION_DENIED:
       .forbidden
     case VIR_ERR_OPERATION_TIMEOUT, VIR_ERR_OPERATION_ABORTED, VIR_ERR_AGENT_UNRESPONSIVE: .timeout
-    case VIR_ERR_RESOURCE_BUSY, VIR_ERR_BLOCK_COPY_ACTIVE: .inUse
+    case VIR_ERR_RESOURCE_BUSY: .inUse
     case VIR_ERR_OPERATION_INVALID: .conflict
     case VIR_ERR_NO_SUPPORT, VIR_ERR_CONFIG_UNSUPPORTED, VIR_ERR_OPERATION_UNSUPPORTED, VIR_ERR_ARGUMENT_UNSUPPORTED:
       .unsupported

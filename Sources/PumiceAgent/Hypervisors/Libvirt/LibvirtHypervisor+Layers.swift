@@ -42,7 +42,7 @@ extension LibvirtHypervisor: LayeringHypervisor {
 }
 
 /// What is asked for: an image for a disk.
-private struct ImageChange {
+struct ImageChange {
   let image: DiskImage
   let attachment: AttachmentID
   let instance: InstanceID
@@ -73,7 +73,11 @@ extension DomainHandle {
     guard plan == .nothing else {
       throw StorageError(.failed, "\(attempt) failed: the XML does not show it afterwards.")
     }
-    if let live = state.live?.disk(of: change.attachment) { try settleNames(of: change.image, as: live, attempt) }
+    if let live = state.live?.disk(of: change.attachment) {
+      try settleNames(of: change.image, as: live, attempt)
+      // A failure for which nobody has asked is none of the next merge's.
+      if let device = live.device { _ = failures.take(device, of: change.instance) }
+    }
     return .complete
   }
 
@@ -83,7 +87,9 @@ extension DomainHandle {
     guard let live = state.live?.disk(of: change.attachment),
       let file = try fileInFront(of: live, change.attempt)
     else { return }
-    if file.contains(change.image.layers[0].path), let stored = state.stored?.disk(of: change.attachment),
+    // libnfs adds as whom it asks: nfs://host/path?uid=107
+    let path = file.prefix { $0 != "?" }
+    if path.hasSuffix(change.image.layers[0].path), let stored = state.stored?.disk(of: change.attachment),
       stored.location != .image(change.image)
     {
       try store(stored.having(change.image), change.attempt)
@@ -94,7 +100,8 @@ extension DomainHandle {
     )
   }
 
-  private func look(_ change: ImageChange) throws(StorageError) -> (DomainState, LayerPlan) {
+  /// The configurations, read anew, and what is left to do.
+  func look(_ change: ImageChange) throws(StorageError) -> (DomainState, LayerPlan) {
     let state = try state(change.attempt)
     return (state, try state.plan(for: change.image, of: change.attachment, change.attempt))
   }
@@ -144,60 +151,5 @@ extension DomainHandle {
       throw StorageError(
         .unsupported, "\(attempt) failed: the instance is paused over an I/O error. Mend that and resume it first.")
     }
-  }
-
-  // MARK: A layer less
-
-  /// How far the merge is, which it begins if need be; `nil` when it is done.
-  private func merge(
-    _ index: Int, of change: ImageChange, mayBegin: Bool, _ failures: MergeFailures
-  ) throws(StorageError) -> Progress? {
-    let attempt = change.attempt
-    guard let device = try state(attempt).live?.disk(of: change.attachment)?.device else {
-      throw StorageError(.notFound, "\(attempt) failed: it has no such disk.")
-    }
-    if let progress = try progressOfMerge(of: device, attempt) { return progress }
-    // It may have ended since the XML was read.
-    let (state, plan) = try look(change)
-    guard case .live(.merge(index)) = plan, let disk = state.live?.disk(of: change.attachment) else { return nil }
-    if let reason = failures.take(device, of: change.instance) {
-      throw StorageError(
-        Self.code(ofMergeFailure: reason), "\(attempt) failed: QEMU could not merge the layers: \(reason).")
-    }
-    guard mayBegin else { throw StorageError(.failed, "\(attempt) failed: the merge ended without success.") }
-    guard case .image(let current) = disk.location else { return nil }
-    try settleNames(of: current, as: disk, attempt)
-    try beginMerge(of: index, in: current, as: disk, device, attempt)
-    return Progress(done: 0)
-  }
-
-  private func progressOfMerge(of device: String, _ attempt: String) throws(StorageError) -> Progress? {
-    var job = virDomainBlockJobInfo()
-    let found = virDomainGetBlockJobInfo(pointer, device, &job, 0)
-    guard found >= 0 else { throw LibvirtError().storageError(attempt) }
-    guard found == 1 else { return nil }
-    guard job.type == Int32(VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT.rawValue) else {
-      throw StorageError(.inUse, "\(attempt) failed: \(device) has a block job of somebody else's.")
-    }
-    // Both are 0 before it has begun; and at its end the XML has still to change.
-    return Progress(done: job.end == 0 ? 0 : min(Double(job.cur) / Double(job.end), 0.99))
-  }
-
-  private func beginMerge(
-    of index: Int, in image: DiskImage, as disk: DiskXML, _ device: String, _ attempt: String
-  ) throws(StorageError) {
-    guard let numbers = disk.layerNumbers, numbers.count == image.layers.count else {
-      throw StorageError(.failed, "\(attempt) failed: the live XML has no numbers for the layers of \(device).")
-    }
-    // libvirt reads the names from the headers of local files, and so can keep them; of others it knows no names.
-    let keepsNames = Set(image.layers.map(\.folder)).count == 1 && image.layers[0].type == "file"
-    let result = virDomainBlockCommit(
-      pointer, device, "\(device)[\(numbers[index + 1])]", "\(device)[\(numbers[index])]", 0,
-      keepsNames ? VIR_DOMAIN_BLOCK_COMMIT_RELATIVE.rawValue : 0)
-    guard result == 0 else { throw LibvirtError().storageError(attempt) }
-  }
-
-  private static func code(ofMergeFailure reason: String) -> StorageError.Code {
-    reason.contains("No space left") || reason.contains("quota") ? .noSpace : .failed
   }
 }

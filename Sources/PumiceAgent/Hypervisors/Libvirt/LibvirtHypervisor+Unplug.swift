@@ -90,6 +90,9 @@ extension DomainHandle {
   /// blocks for seconds when the guest is slow.
   fileprivate func requestRemoval(of attachment: AttachmentID, _ attempt: String) throws(StorageError) {
     let state = try state(attempt)
+    if let disk = state.live?.disk(of: attachment), case .image = disk.location, let device = disk.device {
+      try endMerge(of: device, attempt)
+    }
     if state.stored?.disk(of: attachment) != nil {
       try detach(attachment, VIR_DOMAIN_AFFECT_CONFIG, attempt)
     }

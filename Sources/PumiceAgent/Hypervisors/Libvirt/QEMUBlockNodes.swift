@@ -66,13 +66,12 @@ extension DomainHandle {
       guard layer.folder == next.folder else { continue }
       let node = "libvirt-\(numbers[index - 1])-format"
       let present = try nodes(attempt)
-      guard let header = present[node]?.image else {
-        throw StorageError(.failed, "\(attempt) failed: QEMU has no node \(node) for \(layer).")
-      }
-      if header.names(next) { continue }
       // Newer libvirts have no node for the format of a raw file.
       let base = ["format", "storage"].map { "libvirt-\(numbers[index])-\($0)" }.first { present[$0] != nil }
-      try rewriteHeader(of: node, over: base ?? "", naming: next, attempt)
+      guard let header = present[node]?.image, let base else {
+        throw StorageError(.failed, "\(attempt) failed: QEMU has no node for \(layer) or for \(next).")
+      }
+      if !header.names(next) { try rewriteHeader(of: node, over: base, naming: next, attempt) }
     }
   }
 
