@@ -30,7 +30,7 @@ public struct AgentCheck: Sendable {
     if configuration.backends.isEmpty {
       lines.append(ok("backends", "None: this node stores no volumes.", isRequired: false))
     }
-    for backend in configuration.backends { lines.append(await line(for: backend)) }
+    for backend in configuration.backends { lines += await self.lines(for: backend) }
     lines += await exporterLines()
     lines += await hypervisorLines()
     return lines
@@ -74,14 +74,15 @@ public struct AgentCheck: Sendable {
     return ok("coordinator", "Reports go to \(coordinator); it is not asked now.", isRequired: false)
   }
 
-  private func line(for backend: BackendConfiguration) async -> Line {
+  private func lines(for backend: BackendConfiguration) async -> [Line] {
     let part = "backend \(backend.name)"
     switch backend {
-    case .memory: return ok(part, "In memory: empty after each start.")
-    case .lvm(let configuration): return await line(part, configuration)
+    case .memory: return [ok(part, "In memory: empty after each start.")]
+    case .lvm(let configuration): return [await line(part, configuration)]
+    case .nfs(let configuration): return await lines(for: configuration)
     case .directory(let configuration):
       let path = configuration.path
-      return await asyncLine(part, remedy: nil) { () async throws(StorageError) in
+      let line = await asyncLine(part, remedy: nil) { () async throws(StorageError) in
         let (total, free) = try await BlockingCalls.run { () throws(StorageError) in
           let capacity = try VolumeFolder(path: path).capacity()
           guard access(path, W_OK) == 0 else {
@@ -91,6 +92,7 @@ public struct AgentCheck: Sendable {
         }
         return "\(path): \(free) of \(total) free."
       }
+      return [line]
     }
   }
 
@@ -216,7 +218,7 @@ public struct AgentCheck: Sendable {
     do throws(StorageError) { return ok(part, try await body()) } catch { return failed(part, error, remedy) }
   }
 
-  private func failed(_ part: String, _ error: StorageError, _ remedy: String?) -> Line {
+  func failed(_ part: String, _ error: StorageError, _ remedy: String?) -> Line {
     Line(part: part, isOK: false, detail: error.message, remedy: remedy, isRequired: true)
   }
 

@@ -7,6 +7,7 @@ public enum BackendConfiguration: Sendable, Equatable {
   case directory(DirectoryBackendConfiguration)
   case lvm(LVMBackendConfiguration)
   case memory(InMemoryBackendConfiguration)
+  case nfs(NFSBackendConfiguration)
 
   /// By the `kind` of an entry: the keys it may have, and how it is read.
   private static let kinds: [String: (keys: [String], read: @Sendable (Yams.Node) throws -> Self)] = [
@@ -16,6 +17,10 @@ public enum BackendConfiguration: Sendable, Equatable {
         "volume_group", "thin_pool", "provisioning", "wipe", "wipe_bandwidth", "snapshot_reserve", "max_data_percent",
         "max_metadata_percent", "min_mda_free", "auto_extend", "extend_at", "extend_by",
       ], { .lvm(try YAMLDecoder().decode(from: $0)) }
+    ),
+    "nfs": (
+      ["shares", "access", "format", "provisioning", "user", "group", "timeout", "mount_base"],
+      { .nfs(try YAMLDecoder().decode(from: $0)) }
     ),
     "memory": (["pools"], { .memory(try YAMLDecoder().decode(from: $0)) }),
   ]
@@ -28,6 +33,7 @@ public enum BackendConfiguration: Sendable, Equatable {
     case .directory(let configuration): configuration.name
     case .lvm(let configuration): configuration.name
     case .memory(let configuration): configuration.name
+    case .nfs(let configuration): configuration.name
     }
   }
 
@@ -40,6 +46,7 @@ public enum BackendConfiguration: Sendable, Equatable {
         try await LVMBackend.open(configuration, logger: logger)
       }
     case .memory(let configuration): configuration.makeBackend(on: configuration.makeDisk())
+    case .nfs(let configuration): try await NFSBackend.open(configuration, logger: logger)
     }
   }
 
@@ -63,6 +70,7 @@ public enum BackendConfiguration: Sendable, Equatable {
     switch self {
     case .directory(let configuration): try configuration.validate()
     case .lvm(let configuration): try configuration.validate()
+    case .nfs(let configuration): try configuration.validate()
     case .memory: break
     }
   }

@@ -24,7 +24,10 @@ struct Drivers {
     node.exporter = try makeExporter()
     (node.hypervisor, node.connector) = try await makeHypervisor(initiator)
     switch configuration.hypervisor.kind {
-    case .libvirt, .host: node.local = .local(on: configuration.name)
+    case .libvirt:
+      node.local = .local(on: configuration.name)
+      node.imageConnector = QEMUNFSConnector(node: configuration.name)
+    case .host: node.local = .local(on: configuration.name)
     case .memory, .none: break
     }
     if let service = node.hypervisor as? any Service { services.append(service) }

@@ -9,20 +9,25 @@ extension NodeService {
   ) async throws(StorageError) -> ConnectedDisk {
     try request.check()
     try admit(request.incarnation)
-    guard let hypervisor = drivers.hypervisor, let connector = drivers.connector else {
-      throw StorageError(.unsupported, "Node \(identity.name) has no hypervisor, so it can't connect volumes.")
+    guard let hypervisor = drivers.hypervisor, let connector = drivers.connector(for: request.target) else {
+      throw StorageError(
+        .unsupported,
+        "Node \(identity.name) has no hypervisor, or no connector for \(request.target), so it can't connect it.")
     }
     return try await locks.withLock(.connection(id)) { () async throws(StorageError) in
       let old = connections.record(of: id)
       try gate.admit(.connection(id), request.revision, recorded: old?.request.revision)
       let record = try ConnectionRecord(id, request).following(old)
       if record != old { try await connections.put(record) }
-      let disk = try await plug(record, hypervisor, connector)
-      if old != nil {
+      let (disk, source) = try await plug(record, hypervisor, connector)
+      let progress = try await follow(record, from: source, hypervisor)
+      if old != nil || record.request.target.image != nil {
         // It may have been plugged before the volume grew.
         try await hypervisor.resize(id, of: request.instance, to: record.request.size)
       }
-      return ConnectedDisk(device: disk.device)
+      var answer = ConnectedDisk(device: disk.device)
+      answer.progress = progress.isComplete ? nil : progress
+      return answer
     }
   }
 
@@ -43,7 +48,7 @@ extension NodeService {
           try await hypervisor.unplug(id, from: instance)
         }
       }
-      try await drivers.connector?.disconnect(id)
+      for connector in drivers.connectors { try await connector.disconnect(id) }
       if record != nil { try await connections.remove(id) }
     }
   }
@@ -52,14 +57,16 @@ extension NodeService {
   @discardableResult
   func plug(
     _ record: ConnectionRecord, _ hypervisor: any Hypervisor, _ connector: any Connector
-  ) async throws(StorageError) -> PluggedDisk {
+  ) async throws(StorageError) -> (PluggedDisk, DiskSource) {
     if record.request.target.isLocal {
       // Inside the volume's lock: what is withdrawn meanwhile can't be plugged any more.
       return try await locks.withLock(.volume(record.request.volume)) { () async throws(StorageError) in
-        try await plug(record, hypervisor, source: try localSource(of: record))
+        let source = try localSource(of: record)
+        return (try await plug(record, hypervisor, source: source), source)
       }
     }
-    return try await plug(record, hypervisor, source: try await connector.connect(record.attachment, record.request))
+    let source = try await connector.connect(record.attachment, record.request)
+    return (try await plug(record, hypervisor, source: source), source)
   }
 
   private func plug(

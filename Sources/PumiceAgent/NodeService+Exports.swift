@@ -10,6 +10,7 @@ extension NodeService {
     try admit(request.incarnation)
     let backend = try backend(named: request.backend)
     if request.isLocal { try requireLocal(request, backend) }
+    try requireShared(request, backend)
     return try await locks.withLock(.export(id)) { () async throws(StorageError) in
       var record = exports.record(of: id)
       try gate.admit(.export(id), request.revision, recorded: record?.export.revision)
@@ -39,7 +40,8 @@ extension NodeService {
         } else if new.export.targetAccount == nil {
           new.export.targetAccount = makeTargetAccount(for: id)
         }
-        return try await offer(new.with(revision: request.revision), stored)
+        let isInUse = isInUse(request.volume, on: backend)
+        return try await offer(new.with(revision: request.revision), stored, isInUse: isInUse)
       }
     }
   }
@@ -72,7 +74,11 @@ extension NodeService {
   }
 
   /// Makes the target offer the volume as the record says. Inside the volume's lock.
-  func offer(_ record: ExportRecord, _ stored: StoredVolume) async throws(StorageError) -> ExportedTarget {
+  ///
+  /// - Parameter isInUse: Whether somebody may use the volume already.
+  func offer(
+    _ record: ExportRecord, _ stored: StoredVolume, isInUse: Bool = true
+  ) async throws(StorageError) -> ExportedTarget {
     var record = record
     record.export.path = stored.path
     record.isLeaving = false
@@ -80,6 +86,7 @@ extension NodeService {
     if let backend = try backend(named: record.export.backend) as? any ActivatingBackend {
       try await backend.activate(record.export.volume, pool: record.export.pool)
     }
+    if record.export.isShared { return try await sharedTarget(of: record.export, isInUse: isInUse) }
     return record.export.isLocal ? record.export.localTarget : try await exporter().ensure(record.export)
   }
 
@@ -99,7 +106,7 @@ extension NodeService {
   }
 
   private func withdraw(_ export: Export) async throws(StorageError) {
-    if export.isLocal { return try await requireUnplugged(export) }
+    if export.hasNoTarget { return try await requireUnplugged(export) }
     let exporter = try exporter()
     let remaining = exports.all.map(\.export).filter {
       $0.volume == export.volume && $0.attachment != export.attachment

@@ -49,10 +49,12 @@ extension NodeService {
   }
 
   private func restoreConnections(_ outcome: inout RestorationOutcome) async {
-    guard let hypervisor = drivers.hypervisor, let connector = drivers.connector else { return }
+    guard let hypervisor = drivers.hypervisor else { return }
     let records = connections.all.filter { !$0.isLeaving }
     guard !records.isEmpty else { return }
-    if connector is any DeviceConnector { await restoreDevices(of: records, connector, &outcome) }
+    if let connector = drivers.connector as? any DeviceConnector {
+      await restoreDevices(of: records, connector, &outcome)
+    }
     let plugged: Set<AttachmentID>
     do throws(StorageError) {
       plugged = Set(try await hypervisor.disks().map(\.attachment))
@@ -64,7 +66,9 @@ extension NodeService {
     where plugged.contains(record.attachment) && outcome.failures[record.attachment] == nil {
       do throws(StorageError) {
         let isRestored = try await locks.withLock(.connection(record.attachment)) { () async throws(StorageError) in
-          guard let record = connections.record(of: record.attachment), !record.isLeaving else { return false }
+          guard let record = connections.record(of: record.attachment), !record.isLeaving,
+            let connector = drivers.connector(for: record.request.target)
+          else { return false }
           try await plug(record, hypervisor, connector)
           return true
         }
@@ -80,7 +84,7 @@ extension NodeService {
     of records: [ConnectionRecord], _ connector: any Connector, _ outcome: inout RestorationOutcome
   ) async {
     await withTaskGroup(of: (AttachmentID, String?).self) { group in
-      var waiting = records.filter { !$0.request.target.isLocal }.makeIterator()
+      var waiting = records.filter { !$0.request.target.isLocal && $0.request.target.image == nil }.makeIterator()
       func begin() {
         guard let record = waiting.next() else { return }
         group.addTask { (record.attachment, await self.restoreDevice(of: record.attachment, connector)) }

@@ -10,6 +10,9 @@ extension NodeService {
     return try await locks.withLock(.volume(request.volume), queue: Self.queueForLong) {
       () async throws(StorageError) in
       try gate.admit(.snapshot(id, backend: backend.name, pool: request.pool), request.revision, recorded: nil)
+      if let generation = request.adopted, let backend = backend as? any ImageBackend {
+        try await backend.adopt(request.volume, pool: request.pool, generation: generation)
+      }
       switch try await backend.ensureSnapshot(id, request, inUse: isInUse(request.volume, on: backend)) {
       case .underway(let progress): return progress
       case .done: return .complete
@@ -22,7 +25,17 @@ extension NodeService {
     let backend = try backend(named: request.backend)
     return try await locks.withLock(.volume(request.volume)) { () async throws(StorageError) in
       try gate.admit(.snapshot(id, backend: backend.name, pool: request.pool), request.revision, recorded: nil)
-      return try await backend.removeSnapshot(id, of: request.volume, pool: request.pool)
+      if let backend = backend as? any ImageBackend {
+        if let generation = request.declined {
+          try await backend.decline(request.volume, pool: request.pool, generation: generation)
+          return .complete
+        }
+        if let generation = request.adopted {
+          try await backend.adopt(request.volume, pool: request.pool, generation: generation)
+        }
+      }
+      return try await backend.removeSnapshot(
+        id, of: request.volume, pool: request.pool, inUse: isInUse(request.volume, on: backend))
     }
   }
 }

@@ -16,9 +16,10 @@ extension NodeService {
         throw StorageError(
           .notFound, "Volume \(id) should be on pool \(request.pool) of backend \(backend.name), and is not there.")
       }
-      let sourceInUse = if case .volume(let source)? = request.source { isInUse(source, on: backend) } else { false }
+      var use = VolumeUse(ofVolume: isInUse(id, on: backend))
+      if case .volume(let source)? = request.source { use.ofSource = isInUse(source, on: backend) }
       let stored: StoredVolume
-      switch try await backend.ensure(id, request, sourceInUse: sourceInUse) {
+      switch try await backend.ensure(id, request, use) {
       case .underway(let progress): return progress
       case .done(let volume): stored = volume
       }

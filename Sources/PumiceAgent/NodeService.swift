@@ -98,7 +98,7 @@ public final class NodeService: NodeAPI {
     report.pools = await pools()
     if let hypervisor = drivers.hypervisor {
       report.hypervisor = hypervisor.kind
-      report.connectors = [drivers.connector?.description, drivers.local].compactMap(\.self)
+      report.connectors = drivers.connectors.map(\.description) + [drivers.local].compactMap(\.self)
       report.instances = await instances(of: hypervisor)
     }
     report.inventoryDigest = await inventoryDigest()
@@ -134,9 +134,10 @@ public final class NodeService: NodeAPI {
     var pools: [PoolReport] = []
     for backend in drivers.backends {
       let isLocal = drivers.local != nil && backend is any ActivatingBackend
+      let isShared = backend is any ImageBackend
       for var pool in await backend.pools() {
         var protocols = pool.capabilities["storage_protocol"] ?? []
-        if let name = drivers.exporter?.protocolName,
+        if !isShared, let name = drivers.exporter?.protocolName,
           !protocols.contains(where: { $0.lowercased() == name.lowercased() })
         {
           protocols = [name]
@@ -182,7 +183,7 @@ public final class NodeService: NodeAPI {
       + exports.all.filter { !attachments.contains($0.attachment) }.map {
         Inventory.Export(
           attachment: $0.attachment, volume: $0.export.volume, initiator: $0.export.initiator,
-          isOffered: $0.export.isLocal && !$0.isLeaving)
+          isOffered: $0.export.hasNoTarget && !$0.isLeaving)
       }
   }
 

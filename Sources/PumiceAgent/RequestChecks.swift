@@ -50,7 +50,24 @@ extension ConnectionRequest {
     guard !target.portals.isEmpty else { throw .invalid("target.portals", "must not be empty.") }
     try checkISCSIName("target.initiator", target.initiator)
     try checkISCSIName("target.iqn", target.iqn)
+    try target.image?.check()
     if let device { try checkName("device", device) }
+  }
+}
+
+extension SharedImage {
+  fileprivate func check() throws(StorageError) {
+    _ = try NFSShare(share)
+    for layers in [layers, next].compactMap(\.self) {
+      guard let last = layers.indices.last else { throw .invalid("target.image.layers", "must not be empty.") }
+      for (index, layer) in layers.enumerated() {
+        guard !layer.name.contains("/") else { throw .invalid("target.image.layers", "must be names without a slash.") }
+        _ = try NFSPath(layer.name)
+        guard layer.format == .qcow2 || index == last else {
+          throw .invalid("target.image.layers", "must have nothing behind one that is raw.")
+        }
+      }
+    }
   }
 }
 

@@ -12,9 +12,10 @@ extension PendingWorkRunner {
         guard let volume = store.tables.volumes[attachment.volume] else {
           throw StorageError(.notFound, "Volume \(attachment.volume) could not be found.")
         }
-        let (device, isLocal) = try await connect(attachment, to: volume, size: volume.size)
+        let connection = try await connect(attachment, to: volume, size: volume.size)
         try await store.write {
-          try $0.confirm(attachment, device: device, isLocal: isLocal, at: surroundings.now())
+          try $0.confirm(
+            attachment, device: connection.disk.device, isLocal: connection.isLocal, at: surroundings.now())
         }
       case .disconnect:
         if store.tables.nodes[attachment.node]?.isLost != true {
@@ -49,7 +50,7 @@ extension PendingWorkRunner {
   /// Export on the volume's node, then connect on the compute node. The secret only passes through.
   func connect(
     _ attachment: Attachment, to volume: Volume, size: ByteCount
-  ) async throws(StorageError) -> (device: String, isLocal: Bool) {
+  ) async throws(StorageError) -> (disk: ConnectedDisk, isLocal: Bool) {
     guard let pool = volume.pool else {
       throw StorageError(.conflict, "\(volume.label) is \(volume.state.rawValue), so it can't be connected.")
     }
@@ -66,7 +67,7 @@ extension PendingWorkRunner {
       readOnly: attachment.mode == .readOnly, device: attachment.device, target: target)
     request.incarnation = compute.incarnation
     let disk = try await node(attachment.node).ensureConnection(attachment.id, request)
-    return (disk.device, connector.isLocal)
+    return (disk, connector.isLocal)
   }
 
   /// The connector of the compute node that takes what the pool speaks. On the pool's own node the device itself is preferred

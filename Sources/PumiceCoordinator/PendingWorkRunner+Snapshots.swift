@@ -12,7 +12,12 @@ extension PendingWorkRunner {
         let hold = try await GuestHold.begin(for: snapshot, by: self)
         let outcome: Result<Progress, StorageError>
         do throws(StorageError) {
-          outcome = .success(try await node(pool.node).ensureSnapshot(snapshot.id, try request(snapshot, on: pool)))
+          outcome = .success(
+            try await followed(by: snapshot.volume) { adopted throws(StorageError) in
+              var request = try request(snapshot, on: pool)
+              request.adopted = adopted
+              return try await node(pool.node).ensureSnapshot(snapshot.id, request)
+            })
         } catch {
           outcome = .failure(error)
         }
@@ -51,8 +56,24 @@ extension PendingWorkRunner {
     _ snapshot: SnapshotID, of volume: VolumeID, from pool: PoolName, revision: Revision
   ) async throws(StorageError) -> Progress {
     if isLost(pool.node) { return .complete }
-    return try await node(pool.node).removeSnapshot(
-      snapshot, SnapshotRemoval(revision: revision, volume: volume, backend: pool.backend, pool: pool.pool))
+    let removal = SnapshotRemoval(revision: revision, volume: volume, backend: pool.backend, pool: pool.pool)
+    let node = try node(pool.node)
+    var awaited: Int?
+    do throws(StorageError) {
+      return try await followed(by: volume) { adopted throws(StorageError) in
+        var request = removal
+        request.adopted = adopted
+        let progress = try await node.removeSnapshot(snapshot, request)
+        awaited = progress.awaits
+        return progress
+      }
+    } catch {
+      // The instance is shut off, say. Nothing but room is lost by leaving the files as they are.
+      guard error.code == .unsupported, let awaited else { throw error }
+      var request = removal
+      request.declined = awaited
+      return try await node.removeSnapshot(snapshot, request)
+    }
   }
 
   func erase(_ residue: Residue) async throws {

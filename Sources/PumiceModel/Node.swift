@@ -99,6 +99,17 @@ public struct ConnectorDescription: Sendable, Equatable, Codable {
     Self(kind: "local", protocolName: localProtocol, initiator: "local:\(node)", namesInitiatorPerAttachment: false)
   }
 
+  /// Instances of a node open files of shares, with no target in between.
+  public static func shares(on node: NodeName, kind: String) -> Self {
+    Self(kind: kind, protocolName: sharesProtocol, initiator: "nfs:\(node)", namesInitiatorPerAttachment: false)
+  }
+
+  /// The protocol of pools that are shares, and of nodes whose instances can open files there.
+  public static let sharesProtocol = "NFS"
+
+  /// Whether this is the name of somebody who opens files of shares, and not one of iSCSI, which begins with its kind.
+  public static func opensShares(_ initiatorName: String) -> Bool { initiatorName.hasPrefix("nfs:") }
+
   /// The protocol of pools whose volumes are devices of their node, and of nodes whose instances can use such.
   public static let localProtocol = "local"
 

@@ -5,8 +5,14 @@ public import PumiceModel
 public struct Progress: Sendable, Equatable, Codable {
   /// From 0 to 1.
   public let done: Double
+  /// Whoever uses the volume has to go over to another image before it goes on: that of this generation, which its export names
+  /// now. `nil` when it waits for nobody.
+  public let awaits: Int?
 
-  public init(done: Double) { self.done = done }
+  public init(done: Double, awaits: Int? = nil) {
+    self.done = done
+    self.awaits = awaits
+  }
 
   public static let complete = Progress(done: 1)
   public var isComplete: Bool { done >= 1 }
@@ -66,6 +72,8 @@ public struct SnapshotRequest: Sendable, Equatable, Codable {
   public var backend: String
   public var pool: String
   public var description: VolumeDescription
+  /// See `Progress.awaits`: everybody who uses the volume has gone over to the image of this generation.
+  public var adopted: Int?
 
   public init(
     revision: Revision, volume: VolumeID, backend: String, pool: String, description: VolumeDescription
@@ -83,6 +91,10 @@ public struct SnapshotRemoval: Sendable, Equatable, Codable {
   public var volume: VolumeID
   public var backend: String
   public var pool: String
+  /// See `Progress.awaits`: everybody who uses the volume has gone over to the image of this generation.
+  public var adopted: Int?
+  /// Somebody who uses it can't go over to the image of this generation now.
+  public var declined: Int?
 
   public init(revision: Revision, volume: VolumeID, backend: String, pool: String) {
     self.revision = revision

@@ -19,7 +19,14 @@ extension VolumeBackend {
   public func snapshotted(
     _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool = false
   ) async throws(StorageError) -> StoredSnapshot {
-    try await settled { () async throws(StorageError) in try await ensureSnapshot(id, request, inUse: inUse) }
+    try await settled { () async throws(StorageError) in
+      let work = try await ensureSnapshot(id, request, inUse: inUse)
+      guard case .underway(let progress) = work, let generation = progress.awaits, let images = self as? any ImageBackend
+      else { return work }
+      // Whoever uses the volume has gone over.
+      try await images.adopt(request.volume, pool: request.pool, generation: generation)
+      return try await ensureSnapshot(id, request, inUse: inUse)
+    }
   }
 
   public func erase(_ id: SnapshotID, of volume: VolumeID, pool: String) async throws(StorageError) {

@@ -331,10 +331,10 @@ private struct AskedBackend: ForwardingBackend {
   func pools() async -> [PoolReport] { await backend.pools() }
 
   func ensure(
-    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+    _ id: VolumeID, _ request: VolumeRequest, _ use: VolumeUse
   ) async throws(StorageError) -> Work<StoredVolume> {
-    if request.source != nil { asked.withLock { $0.append(sourceInUse) } }
-    return try await backend.ensure(id, request, sourceInUse: sourceInUse)
+    if request.source != nil { asked.withLock { $0.append(use.ofSource) } }
+    return try await backend.ensure(id, request, use)
   }
   func ensureSnapshot(
     _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool

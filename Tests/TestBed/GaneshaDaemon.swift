@@ -81,7 +81,21 @@ public struct GaneshaDaemon: Sendable {
   public func kill9() async throws { try await daemon.kill9() }
 
   /// Lets it say nothing more, with its connections up, until `resume`.
-  public func pause() async { if let id = await daemon.processID { kill(id, SIGSTOP) } }
+  public func pause() async throws {
+    guard let id = await daemon.processID else { throw TestBedFailure("ganesha does not run, so it can't be paused.") }
+    kill(id, SIGSTOP)
+    // One of its threads may still be in the middle of an answer.
+    for _ in 0..<500 {
+      let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(id)/task")
+      let areStopped = threads.allSatisfy { thread in
+        let status = FileManager.default.contents(atPath: "/proc/\(id)/task/\(thread)/stat") ?? Data()
+        return String(decoding: status, as: UTF8.self).contains(") T ")
+      }
+      if areStopped { return }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    throw TestBedFailure("ganesha goes on in spite of SIGSTOP.")
+  }
 
   public func resume() async { if let id = await daemon.processID { kill(id, SIGCONT) } }
 }

@@ -12,9 +12,9 @@ extension ForwardingBackend {
   public func volume(_ id: VolumeID) async throws(StorageError) -> StoredVolume? { try await backend.volume(id) }
 
   public func ensure(
-    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+    _ id: VolumeID, _ request: VolumeRequest, _ use: VolumeUse
   ) async throws(StorageError) -> Work<StoredVolume> {
-    try await backend.ensure(id, request, sourceInUse: sourceInUse)
+    try await backend.ensure(id, request, use)
   }
 
   public func remove(_ id: VolumeID, pool: String) async throws(StorageError) -> Progress {
@@ -30,9 +30,9 @@ extension ForwardingBackend {
   }
 
   public func removeSnapshot(
-    _ id: SnapshotID, of volume: VolumeID, pool: String
+    _ id: SnapshotID, of volume: VolumeID, pool: String, inUse: Bool
   ) async throws(StorageError) -> Progress {
-    try await backend.removeSnapshot(id, of: volume, pool: pool)
+    try await backend.removeSnapshot(id, of: volume, pool: pool, inUse: inUse)
   }
 
   public func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume> {

@@ -7,6 +7,7 @@ public import PumiceWire
 /// |--------------------|-------------|------------------------------------|
 /// | `DirectoryBackend` | `directory` | a raw file with a JSON sidecar     |
 /// | `LVMBackend`       | `lvm`       | a logical volume with tags         |
+/// | `NFSBackend`       | `nfs`       | image files with a JSON sidecar    |
 /// | `InMemoryBackend`  | `memory`    | an entry of a dictionary           |
 ///
 /// `BackendInWaiting` stands for an `LVMBackend` that could not be opened yet, and `InMemoryDevices` makes devices of what an
@@ -38,10 +39,10 @@ public protocol VolumeBackend: Sendable {
   /// Remembers `revision` and `description` beside the bytes. Throws `noSpace`, `notFound` for an unknown pool or source,
   /// `invalid` for a new volume that is smaller than its source.
   ///
-  /// - Parameter sourceInUse: Whether somebody may be writing to the volume that is copied: then its content is of one
-  ///   instant, or the copy is refused with `unsupported`. It may change from one call to the next.
+  /// - Parameter use: Where somebody may be writing to the volume that is copied, its content is of one instant, or the copy is
+  ///   refused with `unsupported`. It may change from one call to the next.
   func ensure(
-    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+    _ id: VolumeID, _ request: VolumeRequest, _ use: VolumeUse
   ) async throws(StorageError) -> Work<StoredVolume>
 
   /// When it is complete, neither the volume nor its bytes nor anything half-made of it is there. Already when it answers
@@ -62,7 +63,11 @@ public protocol VolumeBackend: Sendable {
 
   /// When it is complete, neither the snapshot nor its bytes nor anything half-made of it is there. Volumes that were made
   /// from it stay as they are. Content when it is not there.
-  func removeSnapshot(_ id: SnapshotID, of volume: VolumeID, pool: String) async throws(StorageError) -> Progress
+  ///
+  /// - Parameter inUse: Whether somebody may be writing to the volume.
+  func removeSnapshot(
+    _ id: SnapshotID, of volume: VolumeID, pool: String, inUse: Bool
+  ) async throws(StorageError) -> Progress
 
   /// When it is done, the volume has the snapshot's content, durable, with zeros behind it where it has grown since, and
   /// remembers the request's revision; the snapshot is still there, and so are the others, older or newer. It is all or
@@ -72,10 +77,44 @@ public protocol VolumeBackend: Sendable {
 }
 
 extension VolumeBackend {
-  /// Of a request without a source, or with one that nobody uses.
+  /// Of a volume that nobody uses, from a source that nobody uses.
   public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume> {
-    try await ensure(id, request, sourceInUse: false)
+    try await ensure(id, request, VolumeUse())
   }
+
+  /// Of a volume that nobody uses.
+  public func removeSnapshot(
+    _ id: SnapshotID, of volume: VolumeID, pool: String
+  ) async throws(StorageError) -> Progress {
+    try await removeSnapshot(id, of: volume, pool: pool, inUse: false)
+  }
+}
+
+/// Who may have open what a call is about, as the caller's records have it.
+public struct VolumeUse: Sendable, Equatable {
+  public var ofVolume: Bool
+  public var ofSource: Bool
+
+  public init(ofVolume: Bool = false, ofSource: Bool = false) {
+    self.ofVolume = ofVolume
+    self.ofSource = ofSource
+  }
+}
+
+/// A backend whose volumes are files of a share: those who use a volume open them by themselves, with no target in between.
+///
+/// While a volume is in use, some of what is asked for takes their part. Then a call answers `underway` with a generation to
+/// be awaited: its users go over to the image that `image(of:pool:inUse:)` names from then on, and `adopt` says so.
+public protocol ImageBackend: VolumeBackend {
+  /// The files to open, once each of them was found to be what it should be. Where nobody uses the volume, what an earlier use
+  /// has left undone is done first.
+  func image(of id: VolumeID, pool: String, inUse: Bool) async throws(StorageError) -> SharedImage
+
+  /// Everybody who uses the volume has gone over to the image of this generation. Harmless when repeated, or late.
+  func adopt(_ id: VolumeID, pool: String, generation: Int) async throws(StorageError)
+
+  /// Somebody who uses the volume can't go over now: the step is taken back, if it is one that may wait.
+  func decline(_ id: VolumeID, pool: String, generation: Int) async throws(StorageError)
 }
 
 /// A backend whose volumes have to be made ready before their path can be opened.

@@ -54,8 +54,12 @@ public struct Export: Sendable, Equatable, Codable {
   /// What the target shows this initiator, if it can: mutual CHAP.
   public var targetAccount: TargetAccount?
 
-  /// Whether no target offers it: an instance of this node uses the device at `path`.
+  /// Whether an instance of this node uses the device at `path`.
   var isLocal: Bool { ConnectorDescription.isLocal(initiator) }
+  /// Whether its user opens files of a share.
+  var isShared: Bool { ConnectorDescription.opensShares(initiator) }
+  /// Whether no target offers it.
+  var hasNoTarget: Bool { isLocal || isShared }
 
   public init(
     attachment: AttachmentID, volume: VolumeID, revision: Revision, backend: String, pool: String, path: String,

@@ -8,15 +8,11 @@ struct ImageCheck {
 
   /// Throws `notFound` for a layer that is not there, `conflict` for one that is something else than it should be.
   ///
-  /// - Parameters:
-  ///   - next: The chain that users may have gone over to: a file may also have behind it what it has there.
-  ///   - size: What no layer may show more than.
-  func check(
-    _ layers: [SharedImage.Layer], next: [SharedImage.Layer]? = nil, size: ByteCount
-  ) async throws(StorageError) {
+  /// - Parameter next: The chain that users may have gone over to: a file may also have behind it what it has there.
+  func check(_ layers: [SharedImage.Layer], next: [SharedImage.Layer]? = nil) async throws(StorageError) {
     for (index, layer) in layers.enumerated() {
       let subject = folder.path(of: layer.name)
-      guard let status = try await folder.status(of: layer.name) else {
+      guard try await folder.status(of: layer.name) != nil else {
         throw StorageError(.notFound, "\(subject) is a part of the volume, and is not there.")
       }
       switch layer.format {
@@ -24,14 +20,8 @@ struct ImageCheck {
         guard index == layers.count - 1 else {
           throw StorageError(.conflict, "\(subject) is raw, so nothing can stand behind it.")
         }
-        guard status.size <= size else {
-          throw StorageError(.conflict, "\(subject) is larger than its volume, which has \(size).")
-        }
       case .qcow2:
         let header = try await header(of: layer.name)
-        guard header.size <= size else {
-          throw StorageError(.conflict, "\(subject) shows \(header.size), and its volume has only \(size).")
-        }
         let behind = Self.behind(layer, in: layers)
         let allowed = [behind] + (next.map { [Self.behind(layer, in: $0)] } ?? [])
         guard allowed.contains(header.backing) else {

@@ -16,10 +16,14 @@ struct ImageReader: Sendable {
   }
 
   private let layers: [Layer]
+  /// Whether the last layer stands alone. Else what none has is left out.
+  private let isWhole: Bool
 
   /// Opens the layers, from the first to the one that stands alone.
+  ///
+  /// - Parameter isWhole: Whether they are all that there are.
   static func open(
-    _ layers: [SharedImage.Layer], in folder: any ShareFolder
+    _ layers: [SharedImage.Layer], in folder: any ShareFolder, isWhole: Bool = true
   ) async throws(StorageError) -> ImageReader {
     var opened: [Layer] = []
     do throws(StorageError) {
@@ -34,9 +38,9 @@ struct ImageReader: Sendable {
           opened.append(.qcow2(file, try await QCOW2Map.open(file, of: folder.path(of: layer.name))))
         }
       }
-      return ImageReader(layers: opened)
+      return ImageReader(layers: opened, isWhole: isWhole)
     } catch {
-      await ImageReader(layers: opened).close()
+      await ImageReader(layers: opened, isWhole: isWhole).close()
       throw error
     }
   }
@@ -49,28 +53,11 @@ struct ImageReader: Sendable {
     }
   }
 
-  /// What one sees in a range.
+  /// What one sees in a range, in its order.
   func pieces(in range: Range<Int64>) async throws(StorageError) -> [Piece] { try await pieces(in: range, from: 0) }
 
-  /// What the first layer holds itself of a range.
-  func ownPieces(in range: Range<Int64>) async throws(StorageError) -> [Piece] {
-    switch layers.first {
-    case .raw, nil: return try await pieces(in: range)
-    case .qcow2(let file, let map):
-      let end = min(range.upperBound, map.header.size.bytes)
-      guard range.lowerBound < end else { return [] }
-      return try await map.runs(in: range.lowerBound..<end).compactMap { run in
-        switch run.content {
-        case .data(let offset): Piece(range: run.range, source: (file, offset))
-        case .zeros: Piece(range: run.range, source: nil)
-        case .absent: nil
-        }
-      }
-    }
-  }
-
   private func pieces(in range: Range<Int64>, from index: Int) async throws(StorageError) -> [Piece] {
-    guard index < layers.count else { return [Piece(range: range, source: nil)] }
+    guard index < layers.count else { return isWhole ? [Piece(range: range, source: nil)] : [] }
     let size =
       switch layers[index] {
       case .raw(_, let size): size
@@ -92,7 +79,7 @@ struct ImageReader: Sendable {
         }
       }
     }
-    if end < range.upperBound { pieces.append(Piece(range: end..<range.upperBound, source: nil)) }
+    if end < range.upperBound, isWhole { pieces.append(Piece(range: end..<range.upperBound, source: nil)) }
     return pieces
   }
 }

@@ -20,6 +20,8 @@ struct QCOW2Header: Sendable, Equatable {
   private var referenceTableOffset: Int64
   private var referenceTableClusters: Int
 
+  /// With QEMU's usual clusters, and the largest table that it takes.
+  static let maximumSize = ByteCount.gibibytes(2 << 20)
   static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xfb]
   /// How much of a file has to be read for its header.
   static let readLength = 4096
@@ -98,7 +100,7 @@ struct QCOW2Header: Sendable, Equatable {
     backing = Backing(name: name, format: format)
   }
 
-  /// A new image of nothing but what is behind it, that can grow to `reach` by its header alone.
+  /// A new image of nothing but what is behind it, that can grow to `reach` by its header alone. Takes up to `maximumSize`.
   init(size: ByteCount, backing: Backing?, reach: ByteCount = .gibibytes(16 << 10)) {
     self.size = size
     self.backing = backing
@@ -108,6 +110,11 @@ struct QCOW2Header: Sendable, Equatable {
     tableOffset = 3 << 16
     referenceTableOffset = 1 << 16
     referenceTableClusters = 1
+  }
+
+  /// Says where the reference counts are.
+  mutating func setReferences(at offset: Int64, clusters: Int) {
+    (referenceTableOffset, referenceTableClusters) = (offset, clusters)
   }
 
   /// How many bytes a guest may be shown without a larger table.
@@ -152,16 +159,16 @@ struct QCOW2Header: Sendable, Equatable {
     return writer.bytes
   }
 
-  /// A whole file: header, reference counts and an empty table.
-  var emptyFile: [UInt8] {
+  /// A whole file: header, reference counts and an empty table. Behind `bytes` it has nothing but zeros, up to `size`.
+  var emptyFile: (bytes: [UInt8], size: ByteCount) {
     let cluster = 1 << clusterBits
-    let tableClusters = (tableLength * 8 + cluster - 1) / cluster
+    let clusters = 3 + (tableLength * 8 + cluster - 1) / cluster
     var bytes = encoded
-    bytes += [UInt8](repeating: 0, count: (3 + tableClusters) * cluster - bytes.count)
+    bytes += [UInt8](repeating: 0, count: 2 * cluster + 2 * clusters - bytes.count)
     // The reference table's one entry leads to the block behind it, where each cluster of the file counts once.
     bytes.replaceSubrange(cluster..<cluster + 8, with: BigEndianWriter.bytes(of: UInt64(2 * cluster)))
-    for number in 0..<3 + tableClusters { bytes[2 * cluster + 2 * number + 1] = 1 }
-    return bytes
+    for number in 0..<clusters { bytes[2 * cluster + 2 * number + 1] = 1 }
+    return (bytes, ByteCount(Int64(clusters * cluster)))
   }
 
   private static func reason(_ incompatible: UInt64) -> String {

@@ -60,7 +60,7 @@ struct BackendInWaitingTests {
         revision: 1, backend: "disks", pool: "disks", size: .gibibytes(1),
         description: VolumeDescription(name: "db", project: "red", type: "fast"))
       let volume = VolumeID.random()
-      guard case .done = try await backend.ensure(volume, request, sourceInUse: false) else {
+      guard case .done = try await backend.ensure(volume, request) else {
         throw StorageError(.failed, "Underway?")
       }
       #expect(try await backend.volumes().map(\.id) == [volume])

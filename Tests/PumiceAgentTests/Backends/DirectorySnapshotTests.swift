@@ -22,7 +22,7 @@ struct DirectorySnapshotTests {
       let made = try await fixture.written(volume, 1, by: backend)
       for body in [
         { _ = try await backend.ensureSnapshot(snapshot, fixture.snapshotRequest(of: volume), inUse: true) },
-        { _ = try await backend.ensure(copy, fixture.request(source: .volume(volume)), sourceInUse: true) },
+        { _ = try await backend.ensure(copy, fixture.request(source: .volume(volume)), VolumeUse(ofSource: true)) },
       ] as [() async throws -> Void] {
         let told = await #expect(throws: StorageError.self) { try await body() }
         #expect(told?.code == .unsupported)

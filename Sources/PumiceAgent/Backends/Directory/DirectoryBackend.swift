@@ -75,12 +75,12 @@ public struct DirectoryBackend: VolumeBackend {
   }
 
   public func ensure(
-    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+    _ id: VolumeID, _ request: VolumeRequest, _ use: VolumeUse
   ) async throws(StorageError) -> Work<StoredVolume> {
     try require(pool: request.pool)
     let (isThick, now, slice) = (isThick, Self.now, slice)
     return try await inFolder(takesLong: request.source != nil) { folder throws(StorageError) in
-      try folder.ensure(id, request, sourceInUse: sourceInUse, thick: isThick, now: now, slice)
+      try folder.ensure(id, request, sourceInUse: use.ofSource, thick: isThick, now: now, slice)
     }.map(stored)
   }
 
@@ -105,7 +105,7 @@ public struct DirectoryBackend: VolumeBackend {
   }
 
   public func removeSnapshot(
-    _ id: SnapshotID, of volume: VolumeID, pool: String
+    _ id: SnapshotID, of volume: VolumeID, pool: String, inUse: Bool
   ) async throws(StorageError) -> Progress {
     try require(pool: pool)
     try await inFolder { folder throws(StorageError) in try folder.removeSnapshot(id, of: volume) }

@@ -26,7 +26,7 @@ extension InMemoryBackend {
   }
 
   public func removeSnapshot(
-    _ id: SnapshotID, of volume: VolumeID, pool: String
+    _ id: SnapshotID, of volume: VolumeID, pool: String, inUse: Bool
   ) async throws(StorageError) -> Progress {
     try await reach("removeSnapshot")
     try require(pool: pool)

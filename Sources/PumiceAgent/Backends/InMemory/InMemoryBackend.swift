@@ -65,7 +65,7 @@ public struct InMemoryBackend: VolumeBackend {
   }
 
   public func ensure(
-    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+    _ id: VolumeID, _ request: VolumeRequest, _ use: VolumeUse
   ) async throws(StorageError) -> Work<StoredVolume> {
     try await reach("ensure")
     try require(pool: request.pool)

@@ -30,7 +30,7 @@ extension LVMBackend {
   }
 
   public func removeSnapshot(
-    _ id: SnapshotID, of volume: VolumeID, pool: String
+    _ id: SnapshotID, of volume: VolumeID, pool: String, inUse: Bool
   ) async throws(StorageError) -> Progress {
     try require(pool: pool)
     if let progress = try await settle(volume) { return Progress(done: progress.done / 100) }

@@ -3,7 +3,7 @@ public import PumiceWire
 
 extension LVMBackend {
   public func ensure(
-    _ id: VolumeID, _ request: VolumeRequest, sourceInUse: Bool
+    _ id: VolumeID, _ request: VolumeRequest, _ use: VolumeUse
   ) async throws(StorageError) -> Work<StoredVolume> {
     try require(pool: request.pool)
     guard request.size > .zero else {

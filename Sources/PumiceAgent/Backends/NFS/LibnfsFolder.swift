@@ -30,11 +30,12 @@ struct LibnfsFolder: ShareFolder {
     guard status.kind == .file else {
       throw StorageError(.conflict, "\(path(of: name)) is not a regular file, so it can't be a volume.")
     }
-    return FileStatus(
-      size: status.size, allocated: status.allocated, inode: status.inode, changed: status.changed)
+    return FileStatus(status)
   }
 
-  func names() async throws(StorageError) -> [String] { try await session.names(in: .root) }
+  func files() async throws(StorageError) -> [String: FileStatus] {
+    try await session.entries(of: .root).compactMapValues { $0.kind == .file ? FileStatus($0) : nil }
+  }
 
   func create(_ name: String) async throws(StorageError) {
     try reach("create")
@@ -96,15 +97,24 @@ struct LibnfsFolder: ShareFolder {
   }
 
   func read(_ name: String, _ count: Int, at offset: Int64) async throws(StorageError) -> [UInt8]? {
-    do throws(StorageError) {
-      return try await withFile(name) { file throws(StorageError) in try await file.read(count, at: offset) }
-    } catch {
-      if error.code == .notFound { return nil }
-      throw error
+    var attempts = 0
+    while true {
+      do throws(StorageError) {
+        return try await withFile(name) { file throws(StorageError) in try await file.read(count, at: offset) }
+      } catch {
+        if error.code == .notFound { return nil }
+        // Another file may have taken its name between opening and reading.
+        attempts += 1
+        guard error.code == .unavailable, session.loss == nil, attempts < 5 else { throw error }
+      }
     }
   }
 
-  func open(_ name: String) async throws(StorageError) -> any ShareFile { try await openFile(name) }
+  func open(_ name: String) async throws(StorageError) -> any ShareFile {
+    let file = try await openFile(name)
+    guard let fault else { return file }
+    return FaultingFile(file: file, fault: fault)
+  }
 
   func rename(_ name: String, to newName: String) async throws(StorageError) {
     try reach("rename")
@@ -124,6 +134,8 @@ struct LibnfsFolder: ShareFolder {
   func sync() async throws(StorageError) {}
 
   func capacity() async throws(StorageError) -> (total: ByteCount, free: ByteCount) { try await session.capacity() }
+
+  var canShare: Bool { false }
 
   /// NFSv3 knows no shared bytes.
   func share(_ name: String, as newName: String) async throws(StorageError) -> Bool { false }
@@ -164,4 +176,32 @@ struct LibnfsFolder: ShareFolder {
   }
 
   private func reach(_ step: String) throws(StorageError) { try fault?(step) }
+}
+
+extension VolumeFolder.FileStatus {
+  fileprivate init(_ status: NFSFileStatus) {
+    self.init(size: status.size, allocated: status.allocated, inode: status.inode, changed: status.changed)
+  }
+}
+
+/// An open file whose changes can be made to fail.
+private struct FaultingFile: ShareFile {
+  let file: LibnfsFile
+  let fault: LibnfsFolder.Fault
+
+  func read(_ count: Int, at offset: Int64) async throws(StorageError) -> [UInt8] {
+    try await file.read(count, at: offset)
+  }
+
+  func write(_ bytes: [UInt8], at offset: Int64) async throws(StorageError) {
+    try fault("copy")
+    try await file.write(bytes, at: offset)
+  }
+
+  func sync() async throws(StorageError) {
+    try fault("sync")
+    try await file.sync()
+  }
+
+  func close() async throws(StorageError) { try await file.close() }
 }

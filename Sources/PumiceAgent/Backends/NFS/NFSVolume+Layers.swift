@@ -22,7 +22,9 @@ extension NFSVolume {
 
   /// Whether a volume or a snapshot begins there, or is to.
   private func isNamed(_ name: String) -> Bool {
-    name == active || snapshots.contains { $0.layer == name } || step?.layer == name
+    if name == active || snapshots.contains(where: { $0.layer == name }) || step?.layer == name { return true }
+    if case .merge(_, name)? = step { return true }
+    return false
   }
 
   /// Layers that nobody needs.
@@ -37,6 +39,12 @@ extension NFSVolume {
       guard let parent = layer.parent, !isNamed(parent), children(of: parent).count == 1 else { return false }
       return !(inUse && layer.name == active)
     }
+  }
+
+  /// The layer that is being merged.
+  var merging: Layer? {
+    guard case .merge(let name, _)? = step else { return nil }
+    return layer(name)
   }
 
   // MARK: Steps
@@ -60,8 +68,7 @@ extension NFSVolume {
     case .revert(let layer, _, let revision):
       active = layer
       reverted = revision
-    case .merge(let name):
-      if let parent = layer(name)?.parent { replace(name, by: parent) }
+    case .merge(let name, let other): replace(name, by: other)
     case nil: return
     }
     endStep()
@@ -97,10 +104,11 @@ extension NFSVolume {
   var image: [SharedImage.Layer] { chain(from: active).map { SharedImage.Layer(name: $0.name, format: $0.format) } }
 
   /// The chain that those who have the volume open have to go over to; `nil` when they need not.
-  var nextImage: [SharedImage.Layer]? {
-    switch step {
+  var offeredImage: [SharedImage.Layer]? {
+    guard isStepOffered == true else { return nil }
+    return switch step {
     case .push(let name, _): chain(from: name).map { SharedImage.Layer(name: $0.name, format: $0.format) }
-    case .merge(let name) where image.contains { $0.name == name }: image.filter { $0.name != name }
+    case .merge(let name, _) where image.contains { $0.name == name }: image.filter { $0.name != name }
     case .merge, .copy, .revert, nil: nil
     }
   }

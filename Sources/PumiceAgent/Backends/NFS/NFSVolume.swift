@@ -45,12 +45,13 @@ struct NFSVolume: Codable, Equatable, Sendable {
     case copy(layer: String, snapshot: Snapshot)
     /// The layer becomes the active one, and shows what the snapshot shows.
     case revert(layer: String, snapshot: SnapshotID, revision: Revision)
-    /// The layer's bytes go down into its parent.
-    case merge(layer: String)
+    /// The layer's bytes go down into its parent, or those of both into another, which has no such name before.
+    case merge(layer: String, into: String)
 
+    /// The layer that it is about.
     var layer: String {
       switch self {
-      case .push(let layer, _), .copy(let layer, _), .revert(let layer, _, _), .merge(let layer): layer
+      case .push(let layer, _), .copy(let layer, _), .revert(let layer, _, _), .merge(let layer, _): layer
       }
     }
   }
@@ -76,11 +77,12 @@ struct NFSVolume: Codable, Equatable, Sendable {
   var generation: Int
   /// Of the last revert.
   var reverted: Revision?
-  /// Whether it is being erased: there is no such volume any more, only files.
+  /// Whether it is being made, or being erased: then there is no such volume, only files.
+  var isMaking: Bool?
   var isLeaving: Bool?
 
-  init(_ id: VolumeID, _ request: VolumeRequest, format: Format, created: Timestamp) {
-    let names = FileNames(id)
+  /// One that is to be made.
+  init(_ id: VolumeID, _ request: VolumeRequest, file: String, format: Format, created: Timestamp) {
     self.id = id
     name = request.description.name
     project = request.description.project
@@ -91,11 +93,15 @@ struct NFSVolume: Codable, Equatable, Sendable {
     self.created = created
     sourceVolume = request.source?.volume
     sourceSnapshot = request.source?.snapshot
-    layers = [Layer(name: names.data, format: format, parent: nil)]
-    active = names.data
+    layers = [Layer(name: file, format: format, parent: nil)]
+    active = file
     snapshots = []
     generation = 1
+    isMaking = true
   }
+
+  /// Whether there is such a volume.
+  var isWhole: Bool { isMaking != true && isLeaving != true }
 
   /// Takes what the request says about the volume.
   mutating func describe(_ request: VolumeRequest) {
@@ -149,7 +155,7 @@ extension NFSVolume {
     case .push(let layer, let snapshot), .copy(let layer, let snapshot):
       return byName[layer] != nil && layer != active && !snapshots.contains { $0.id == snapshot.id }
     case .revert(let layer, _, _): return byName[layer] != nil && layer != active
-    case .merge(let layer): return byName[layer]?.parent != nil
+    case .merge(let layer, let other): return byName[layer]?.parent != nil && byName[other] != nil && layer != other
     case nil: return true
     }
   }

@@ -19,8 +19,8 @@ protocol ShareFolder: Sendable {
   /// What a regular file is like; `nil` if there is no such name. Throws `conflict` for what is no regular file.
   func status(of name: String) async throws(StorageError) -> FileStatus?
 
-  /// The names in the folder, in no order.
-  func names() async throws(StorageError) -> [String]
+  /// Every regular file, by its name.
+  func files() async throws(StorageError) -> [String: FileStatus]
 
   /// Makes an empty file, readable and writable by its owner and group. Throws `conflict` when there is one.
   func create(_ name: String) async throws(StorageError)
@@ -59,6 +59,9 @@ protocol ShareFolder: Sendable {
 
   /// The size of the server's file system, and what could still be written to it.
   func capacity() async throws(StorageError) -> (total: ByteCount, free: ByteCount)
+
+  /// Whether it is worth while to ask for `share`.
+  var canShare: Bool { get }
 
   /// Makes a new file that shares its bytes with another until either is written to, of one instant, durable but for its name.
   /// `false`, with nothing left, where server or access can't.

@@ -15,6 +15,8 @@ struct LibnfsCall: Sendable {
   var file: LibnfsFileNumber?
   /// Whether the file is of no use to libnfs afterwards, so that nothing else may be under way on it.
   var closesFile = false
+  /// Whether it asks for nothing but the share's root: when the server does not know that, it knows nothing of the session's.
+  var isOnRoot = false
   /// Bytes that libnfs may read until the call is over.
   var payload: [UInt8] = []
   /// Hands it to libnfs's context. Returns what libnfs returns: zero when an answer will come.

@@ -136,7 +136,9 @@ final class LibnfsContext {
         continue
       }
       call.finish(.failure(LibnfsError.answer(call.call.attempt, number, message: message)))
-      if NFSStatus(message: message)?.endsSession ?? false { lose("the server does not know its files any more") }
+      if call.call.isOnRoot, NFSStatus(message: message)?.isStale ?? false {
+        lose("the server does not know the share any more (stale handle)")
+      }
     }
     doubtful = []
   }

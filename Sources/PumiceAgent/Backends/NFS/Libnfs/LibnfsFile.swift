@@ -125,4 +125,22 @@ package struct NFSFileStatus: Sendable, Equatable {
     user = UInt32(truncatingIfNeeded: status.nfs_uid)
     group = UInt32(truncatingIfNeeded: status.nfs_gid)
   }
+
+  /// What comes with a listing (READDIRPLUS; RFC 1813, 3.3.17).
+  init(_ entry: nfsdirent) {
+    kind =
+      switch entry.type {
+      case 1: .file
+      case 2: .folder
+      case 5: .link
+      default: .other
+      }
+    size = ByteCount(Int64(clamping: entry.size))
+    allocated = ByteCount(Int64(clamping: entry.used))
+    inode = entry.inode
+    changed = Int64(entry.ctime.tv_sec) &* 1_000_000_000 &+ Int64(entry.ctime_nsec)
+    mode = entry.mode & 0o7777
+    user = entry.uid
+    group = entry.gid
+  }
 }

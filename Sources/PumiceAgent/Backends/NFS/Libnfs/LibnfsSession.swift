@@ -76,7 +76,7 @@ package final class LibnfsSession: Sendable {
   /// What a name stands for, links not followed; `nil` when there is no such name.
   package func status(of path: NFSPath) async throws(StorageError) -> NFSFileStatus? {
     do throws(StorageError) {
-      return try await call("Reading what \(path) on \(share) is") { context, callback in
+      return try await call("Reading what \(path) on \(share) is", isOnRoot: path == .root) { context, callback in
         nfs_lstat64_async(context, path.text, callback.function, callback.argument)
       } read: { answer in
         answer.data.map { NFSFileStatus($0.load(as: nfs_stat_64.self)) }
@@ -87,19 +87,21 @@ package final class LibnfsSession: Sendable {
     }
   }
 
-  /// The names in a folder but for `.` and `..`, in no order. What can't be a name of ours, since it is not UTF-8, is left out.
-  package func names(in folder: NFSPath) async throws(StorageError) -> [String] {
+  /// What is in a folder but for `.` and `..`, by its name. What can't be a name of ours, since it is not UTF-8, is left out.
+  package func entries(of folder: NFSPath) async throws(StorageError) -> [String: NFSFileStatus] {
     try await call("Listing \(folder) of \(share)") { context, callback in
       nfs_opendir_async(context, folder.text, callback.function, callback.argument)
     } read: { answer in
-      guard let data = answer.data else { return [] }
+      guard let data = answer.data else { return [:] }
       let listing = OpaquePointer(data)
       defer { nfs_closedir(answer.context.pointer, listing) }
-      var names: [String] = []
+      var entries: [String: NFSFileStatus] = [:]
       while let entry = nfs_readdir(answer.context.pointer, listing) {
-        if let name = String(validatingCString: entry.pointee.name), name != ".", name != ".." { names.append(name) }
+        if let name = String(validatingCString: entry.pointee.name), name != ".", name != ".." {
+          entries[name] = NFSFileStatus(entry.pointee)
+        }
       }
-      return names
+      return entries
     } discard: { answer in
       if let data = answer.data { nfs_closedir(answer.context.pointer, OpaquePointer(data)) }
     }
@@ -165,7 +167,8 @@ package final class LibnfsSession: Sendable {
 
   /// Makes a call, and reads its answer on the session's thread.
   func call<Value: Sendable>(
-    _ attempt: String, on file: LibnfsFileNumber? = nil, closesFile: Bool = false, payload: [UInt8] = [],
+    _ attempt: String, on file: LibnfsFileNumber? = nil, closesFile: Bool = false, isOnRoot: Bool = false,
+    payload: [UInt8] = [],
     _ begin: @escaping @Sendable (OpaquePointer, LibnfsCallback) -> Int32,
     read: @escaping @Sendable (LibnfsAnswer) -> Value,
     discard: (@Sendable (LibnfsAnswer) -> Void)? = nil
@@ -173,7 +176,8 @@ package final class LibnfsSession: Sendable {
     let outcome = await withCheckedContinuation { (waiter: CheckedContinuation<Result<Value, StorageError>, Never>) in
       thread.submit(
         LibnfsCall(
-          attempt: attempt, deadline: settings.deadline, file: file, closesFile: closesFile, payload: payload,
+          attempt: attempt, deadline: settings.deadline, file: file, closesFile: closesFile, isOnRoot: isOnRoot,
+          payload: payload,
           begin: begin, finish: { waiter.resume(returning: $0.map(read)) }, discard: discard))
     }
     return try outcome.get()

@@ -83,7 +83,6 @@ enum NFSStatus: String, CaseIterable {
     }
   }
 
-  /// Whether the file handles that the session has may all be worthless: the export was made anew, say. A new session gets
-  /// new ones.
-  var endsSession: Bool { self == .stale || self == .badHandle }
+  /// Whether a file handle is worth nothing: its file is gone, say, or the export was made anew.
+  var isStale: Bool { self == .stale || self == .badHandle }
 }

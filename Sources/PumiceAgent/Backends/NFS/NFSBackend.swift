@@ -1,0 +1,232 @@
+public import Logging
+public import PumiceModel
+public import PumiceWire
+import Synchronization
+
+/// Volumes as image files on NFS shares, each with a JSON file beside it that describes it. Each share is a pool.
+///
+/// A share whose server is away makes its own pool down; the other shares are served. It is asked anew with each call, and
+/// waited for no longer than the configured timeout.
+public struct NFSBackend: ImageBackend {
+  public let name: String
+  private let configuration: NFSBackendConfiguration
+  private let shares: [NFSPool]
+  private let logger: Logger
+  /// Those whose leavings are still to be erased.
+  private let unswept: UnsweptPools
+
+  /// Erases what crashes have left on those shares that are there; on the others, when they are.
+  ///
+  /// Throws `invalid` for a configuration that can't work.
+  public static func open(
+    _ configuration: NFSBackendConfiguration, logger: Logger
+  ) async throws(StorageError) -> NFSBackend {
+    try await open(configuration, logger: logger, settings: ShareVolumes.Settings())
+  }
+
+  static func open(
+    _ configuration: NFSBackendConfiguration, logger: Logger, settings: ShareVolumes.Settings,
+    fault: LibnfsFolder.Fault? = nil
+  ) async throws(StorageError) -> NFSBackend {
+    try configuration.validate()
+    var pools: [NFSPool] = []
+    for share in configuration.shares {
+      var settings = settings
+      settings.format = configuration.format
+      settings.thick = configuration.provisioning == .thick
+      pools.append(
+        NFSPool(
+          name: try NFSShare(share.share).poolName, access: try configuration.access(to: share, fault: fault),
+          settings: settings, options: share.options))
+    }
+    let backend = NFSBackend(
+      name: configuration.name, configuration: configuration, shares: pools, logger: logger,
+      unswept: UnsweptPools(pools.map(\.name)))
+    for pool in pools { _ = try? await backend.volumes(on: pool) }
+    return backend
+  }
+
+  public func pools() async -> [PoolReport] {
+    await withTaskGroup(of: (Int, PoolReport).self) { group in
+      for (index, pool) in shares.enumerated() { group.addTask { (index, await report(pool)) } }
+      var reports: [Int: PoolReport] = [:]
+      for await (index, report) in group { reports[index] = report }
+      return reports.sorted { $0.key < $1.key }.map(\.value)
+    }
+  }
+
+  public func volumes() async throws(StorageError) -> [StoredVolume] {
+    try await descriptions().map { stored($1, on: $0) }.sorted { $0.id < $1.id }
+  }
+
+  public func volume(_ id: VolumeID) async throws(StorageError) -> StoredVolume? {
+    var failure: StorageError?
+    for pool in shares {
+      do throws(StorageError) {
+        if let volume = try await volumes(on: pool).volume(id) { return stored(volume, on: pool) }
+      } catch {
+        // It may be on another share, which is there.
+        failure = failure ?? error
+      }
+    }
+    if let failure { throw failure }
+    return nil
+  }
+
+  public func ensure(
+    _ id: VolumeID, _ request: VolumeRequest, _ use: VolumeUse
+  ) async throws(StorageError) -> Work<StoredVolume> {
+    let pool = try pool(request.pool)
+    return try await volumes(on: pool).ensure(id, request, use).map { stored($0, on: pool) }
+  }
+
+  public func remove(_ id: VolumeID, pool: String) async throws(StorageError) -> Progress {
+    try await volumes(on: try self.pool(pool)).remove(id)
+  }
+
+  public func snapshots() async throws(StorageError) -> [StoredSnapshot] {
+    try await descriptions().flatMap { pool, volume in
+      volume.snapshots.map { stored($0, of: volume.id, on: pool) }
+    }.sorted { $0.id < $1.id }
+  }
+
+  public func ensureSnapshot(
+    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
+  ) async throws(StorageError) -> Work<StoredSnapshot> {
+    let pool = try pool(request.pool)
+    return try await volumes(on: pool).ensureSnapshot(id, request, inUse: inUse).map {
+      stored($0, of: request.volume, on: pool)
+    }
+  }
+
+  public func removeSnapshot(
+    _ id: SnapshotID, of volume: VolumeID, pool: String, inUse: Bool
+  ) async throws(StorageError) -> Progress {
+    try await volumes(on: try self.pool(pool)).removeSnapshot(id, of: volume, inUse: inUse)
+  }
+
+  public func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume> {
+    let pool = try pool(request.pool)
+    return .done(stored(try await volumes(on: pool).revert(id, request), on: pool))
+  }
+
+  public func image(of id: VolumeID, pool: String, inUse: Bool) async throws(StorageError) -> SharedImage {
+    let pool = try self.pool(pool)
+    let volume = try await volumes(on: pool).image(id, inUse: inUse)
+    var image = SharedImage(
+      share: pool.name, layers: volume.image, user: configuration.user, group: configuration.group,
+      mountOptions: pool.options)
+    image.next = volume.offeredImage
+    return image
+  }
+
+  public func adopt(_ id: VolumeID, pool: String, generation: Int) async throws(StorageError) {
+    try await volumes(on: try self.pool(pool)).adopt(id, generation: generation)
+  }
+
+  public func decline(_ id: VolumeID, pool: String, generation: Int) async throws(StorageError) {
+    try await volumes(on: try self.pool(pool)).decline(id, generation: generation)
+  }
+
+  // MARK: Parts
+
+  private func volumes(on pool: NFSPool) async throws(StorageError) -> ShareVolumes {
+    let volumes = try await pool.volumes()
+    try await unswept.sweep(pool.name) { () async throws(StorageError) in
+      let swept = try await volumes.sweep()
+      if !swept.isEmpty {
+        logger.notice(
+          "leavings erased", metadata: ["backend.name": "\(name)", "pool": "\(pool.name)", "files": "\(swept)"])
+      }
+    }
+    return volumes
+  }
+
+  private func pool(_ name: String) throws(StorageError) -> NFSPool {
+    guard let pool = shares.first(where: { $0.name == name }) else {
+      let names = shares.map(\.name).joined(separator: ", ")
+      throw StorageError(.notFound, "Backend \(self.name) has no pool \(name); it has \(names).")
+    }
+    return pool
+  }
+
+  private func descriptions() async throws(StorageError) -> [(NFSPool, NFSVolume)] {
+    var descriptions: [(NFSPool, NFSVolume)] = []
+    for pool in shares {
+      descriptions += try await volumes(on: pool).all().filter(\.isWhole).map { (pool, $0) }
+    }
+    return descriptions
+  }
+
+  private func report(_ pool: NFSPool) async -> PoolReport {
+    let isThin = configuration.provisioning == .thin
+    var report = PoolReport(
+      backend: name, pool: pool.name, total: .zero, free: .zero, isThin: isThin,
+      reservedPercentage: configuration.reservedPercentage,
+      maxOverSubscriptionRatio: isThin ? configuration.maxOverSubscriptionRatio : 1, capabilities: capabilities)
+    do throws(StorageError) {
+      (report.total, report.free) = try await volumes(on: pool).folder.capacity()
+    } catch {
+      report.downReason = error.message
+    }
+    return report
+  }
+
+  private func stored(_ volume: NFSVolume, on pool: NFSPool) -> StoredVolume {
+    StoredVolume(
+      id: volume.id, pool: pool.name, size: volume.size, revision: max(volume.revision, volume.reverted ?? 0),
+      path: "\(pool.name)/\(FileNames(volume.id).data)",
+      description: VolumeDescription(
+        name: volume.name, project: volume.project, type: volume.type, metadata: volume.metadata))
+  }
+
+  private func stored(_ snapshot: NFSVolume.Snapshot, of volume: VolumeID, on pool: NFSPool) -> StoredSnapshot {
+    StoredSnapshot(
+      id: snapshot.id, of: volume, pool: pool.name, size: snapshot.size, revision: snapshot.revision,
+      description: VolumeDescription(
+        name: snapshot.name, project: snapshot.project, type: snapshot.type, metadata: snapshot.metadata))
+  }
+
+  private var capabilities: [String: [String]] {
+    let isThin = configuration.provisioning == .thin
+    let reported = [
+      "storage_protocol": ["NFS"], "volume_backend_name": [name], "vendor_name": ["Pumice"], "driver": ["nfs"],
+      "driver_version": ["1.0"], "thin_provisioning_support": [isThin ? "True" : "False"],
+      "thick_provisioning_support": [isThin ? "False" : "True"], "online_extend_support": ["True"],
+      "multiattach": ["False"], "QoS_support": ["False"],
+    ]
+    return reported.merging(configuration.capabilities) { _, configured in configured }
+  }
+}
+
+extension NFSBackendConfiguration {
+  func access(
+    to share: Share, fault: LibnfsFolder.Fault? = nil
+  ) throws(StorageError) -> any ShareAccess {
+    switch share.access ?? access {
+    case .auto, .libnfs:
+      let settings = LibnfsSettings(user: user, group: group, deadline: .seconds(timeout))
+      return LibnfsShareAccess(
+        access: LibnfsAccess(try NFSShare(share.share), settings), allowsEverybody: share.allowEverybody, fault: fault)
+    case .mount:
+      throw StorageError(.unsupported, "Share \(share.share) can't be mounted by this version; use access: libnfs.")
+    }
+  }
+}
+
+/// Which pools have not been looked through since the start. One looks; the others do not wait for it.
+private final class UnsweptPools: Sendable {
+  private let names: Mutex<Set<String>>
+
+  init(_ names: [String]) { self.names = Mutex(Set(names)) }
+
+  func sweep(_ name: String, _ body: () async throws(StorageError) -> Void) async throws(StorageError) {
+    guard names.withLock({ $0.remove(name) }) != nil else { return }
+    do throws(StorageError) {
+      try await body()
+    } catch {
+      _ = names.withLock { $0.insert(name) }
+      throw error
+    }
+  }
+}

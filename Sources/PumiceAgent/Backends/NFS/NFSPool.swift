@@ -1,0 +1,33 @@
+import Logging
+import PumiceModel
+import PumiceWire
+
+/// The way to a share's folder, as it is now.
+protocol ShareAccess: Sendable {
+  /// Throws by a deadline, with the reason, while the share can't be reached.
+  func folder() async throws(StorageError) -> any ShareFolder
+}
+
+/// A share through libnfs, with another session after each that was lost.
+struct LibnfsShareAccess: ShareAccess {
+  let access: LibnfsAccess
+  let allowsEverybody: Bool
+  let fault: LibnfsFolder.Fault?
+
+  func folder() async throws(StorageError) -> any ShareFolder {
+    try await LibnfsFolder(try await access.session(), allowsEverybody: allowsEverybody, fault: fault)
+  }
+}
+
+/// One share of a backend, which is one pool of it.
+struct NFSPool: Sendable {
+  let name: String
+  let access: any ShareAccess
+  let memory = ShareMemory()
+  let settings: ShareVolumes.Settings
+  let options: String?
+
+  func volumes() async throws(StorageError) -> ShareVolumes {
+    ShareVolumes(folder: try await access.folder(), memory: memory, settings: settings)
+  }
+}

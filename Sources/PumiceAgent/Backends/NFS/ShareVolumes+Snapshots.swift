@@ -1,0 +1,233 @@
+import PumiceModel
+import PumiceWire
+
+/// Snapshots, reverts and merges: changes of the tree of layers, each one written down before it is begun.
+extension ShareVolumes {
+  // MARK: Steps under way
+
+  /// The volume when nothing is under way, still to be placed: a step that nobody has seen is taken back, one that nobody follows
+  /// any more is found out about. Throws `busy` while users are on their way.
+  func settled(_ volume: NFSVolume, inUse: Bool) async throws(StorageError) -> NFSVolume {
+    guard let step = volume.step else { return volume }
+    var volume = volume
+    if volume.isStepOffered != true {
+      volume.abandonStep()
+    } else {
+      guard !inUse else {
+        throw StorageError(
+          .busy, "Volume \(volume.id) is changing its files, and the instance that uses it has to follow.")
+      }
+      switch step {
+      // Whether or not somebody wrote to the new layer: it is the volume's content.
+      case .push, .copy, .revert: volume.finishStep()
+      case .merge(let name, _):
+        if try await isMerged(name, volume) { volume.finishStep() } else { volume.abandonStep() }
+      }
+      try await place(volume)
+    }
+    return try await eraseUnneeded(volume)
+  }
+
+  /// Whether QEMU has ended the merge: then it has put the parent behind the layer above.
+  private func isMerged(_ name: String, _ volume: NFSVolume) async throws(StorageError) -> Bool {
+    guard let above = volume.chain(from: volume.active).first(where: { $0.parent == name }) else { return false }
+    return try await ImageCheck(folder: folder).header(of: above.name).backing?.name == volume.layer(name)?.parent
+  }
+
+  /// The users have gone over to what was offered under this generation.
+  func adopt(_ id: VolumeID, generation: Int) async throws(StorageError) {
+    guard var volume = try await volume(id), volume.generation == generation, volume.isStepOffered == true else {
+      return
+    }
+    volume.finishStep()
+    try await place(volume)
+  }
+
+  /// The users can't go over to what was offered under this generation. A merge can wait until they can; anything else stays.
+  func decline(_ id: VolumeID, generation: Int) async throws(StorageError) {
+    guard var volume = try await volume(id), volume.generation == generation, case .merge? = volume.step else { return }
+    volume.abandonStep()
+    try await place(volume)
+  }
+
+  // MARK: Snapshots
+
+  /// Makes the snapshot, unless it is there.
+  func ensureSnapshot(
+    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
+  ) async throws(StorageError) -> Work<NFSVolume.Snapshot> {
+    if let other = memory.owner(of: id), other != request.volume {
+      throw StorageError(
+        .conflict, "Snapshot \(id) of volume \(request.volume) can't be taken: it is one of volume \(other).")
+    }
+    guard var volume = try await volume(request.volume) else {
+      throw StorageError(
+        .notFound,
+        "Snapshot \(id) of volume \(request.volume) can't be taken: there is no "
+          + "\(folder.path(of: FileNames(request.volume).data)).")
+    }
+    if let snapshot = volume.snapshot(id) { return .done(snapshot) }
+    if inUse, volume.isStepOffered == true, case .push(_, let snapshot)? = volume.step, snapshot.id == id {
+      return .underway(Progress(done: 0, awaits: volume.generation))
+    }
+    volume = try await settled(volume, inUse: inUse)
+    try await ImageCheck(folder: folder).check(volume.image)
+    let snapshot = NFSVolume.Snapshot(id, request, of: volume, created: settings.now())
+    if let copied = try await copied(snapshot, volume) { return .done(copied) }
+    let layer = NFSVolume.Layer(name: newLayerName(of: volume.id), format: .qcow2, parent: volume.active)
+    volume.begin(.push(layer: layer.name, snapshot: snapshot), layer)
+    try await place(volume)
+    try await make(layer, volume, size: volume.size, thick: false)
+    guard !inUse else {
+      volume.isStepOffered = true
+      try await place(volume)
+      return .underway(Progress(done: 0, awaits: volume.generation))
+    }
+    volume.finishStep()
+    try await place(volume)
+    return .done(snapshot)
+  }
+
+  /// The snapshot as a file that shares its bytes with the volume; `nil` where there can be none.
+  private func copied(
+    _ snapshot: NFSVolume.Snapshot, _ volume: NFSVolume
+  ) async throws(StorageError) -> NFSVolume.Snapshot? {
+    guard volume.layer(volume.active)?.format == .raw, folder.canShare else { return nil }
+    var volume = volume
+    let layer = NFSVolume.Layer(name: newLayerName(of: volume.id), format: .raw, parent: nil)
+    volume.begin(.copy(layer: layer.name, snapshot: snapshot), layer)
+    try await place(volume)
+    guard try await folder.share(volume.active, as: layer.name) else {
+      volume.abandonStep()
+      try await place(try await eraseUnneeded(volume))
+      return nil
+    }
+    volume.finishStep()
+    try await place(volume)
+    return snapshot
+  }
+
+  /// Takes the snapshot away, and moves together what it has kept apart.
+  func removeSnapshot(_ id: SnapshotID, of volumeID: VolumeID, inUse: Bool) async throws(StorageError) -> Progress {
+    guard var volume = try await volume(volumeID) else { return .complete }
+    var placed = volume
+    if volume.step != nil, inUse, volume.isStepOffered == true {
+      return Progress(done: 0, awaits: volume.generation)
+    }
+    let goesOn = volume.merging != nil && volume.isStepOffered != true && !inUse
+    if !goesOn { volume = try await settled(volume, inUse: inUse) }
+    if volume.snapshot(id) != nil { volume.remove(id) }
+    if volume != placed {
+      try await place(volume)
+      placed = volume
+    }
+    let end = ContinuousClock.now + settings.slice
+    while true {
+      volume = try await eraseUnneeded(volume)
+      if volume != placed { try await place(volume) }
+      guard let layer = volume.merging ?? volume.mergeable(inUse: inUse) else { return .complete }
+      let isOpen = inUse && volume.image.contains { $0.name == layer.name }
+      if volume.step == nil {
+        try await ImageCheck(folder: folder).check(
+          volume.chain(from: layer.name).map { SharedImage.Layer(name: $0.name, format: $0.format) })
+        try await beginMerge(layer, isOpen: isOpen, &volume)
+      }
+      placed = volume
+      if isOpen { return Progress(done: 0, awaits: volume.generation) }
+      let progress = try await merge(layer, volume)
+      guard progress.isComplete else { return progress }
+      volume.finishStep()
+      try await place(volume)
+      placed = volume
+      if ContinuousClock.now >= end { return Progress(done: 0.99) }
+    }
+  }
+
+  private func beginMerge(
+    _ layer: NFSVolume.Layer, isOpen: Bool, _ volume: inout NFSVolume
+  ) async throws(StorageError) {
+    guard let parent = layer.parent.flatMap({ volume.layer($0) }) else { return }
+    if isOpen || parent.format == .raw {
+      volume.begin(.merge(layer: layer.name, into: parent.name))
+      if isOpen { volume.isStepOffered = true }
+    } else {
+      let other = NFSVolume.Layer(name: newLayerName(of: volume.id), format: .qcow2, parent: parent.parent)
+      volume.begin(.merge(layer: layer.name, into: other.name), other)
+    }
+    try await place(volume)
+  }
+
+  /// Moves a layer's bytes to where they go, and puts that behind the layers above.
+  private func merge(_ layer: NFSVolume.Layer, _ volume: NFSVolume) async throws(StorageError) -> Progress {
+    guard case .merge(_, let name)? = volume.step, let target = volume.layer(name),
+      let parent = layer.parent.flatMap({ volume.layer($0) })
+    else { return .complete }
+    let pair = [layer, parent].map { SharedImage.Layer(name: $0.name, format: $0.format) }
+    let progress =
+      target == parent
+      ? try await mergeSlice(pair[0], into: target.name, of: volume.id)
+      : try await mergeSlice(
+        pair, into: target.name, over: target.parent.flatMap { volume.layer($0) }.map { ($0.name, $0.format) },
+        of: volume.id)
+    guard progress.isComplete else { return progress }
+    for above in volume.children(of: layer.name) {
+      var header = try await ImageCheck(folder: folder).header(of: above.name)
+      header.backing = QCOW2Header.Backing(name: target.name, format: target.format)
+      try await folder.write(header.encoded, to: above.name, at: 0)
+    }
+    return .complete
+  }
+
+  // MARK: Reverts
+
+  /// Gives the volume the snapshot's content, by a new layer in front of it.
+  func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> NFSVolume {
+    guard var volume = try await volume(id) else {
+      throw StorageError(
+        .notFound, "Volume \(id) can't be reverted: there is no \(folder.path(of: FileNames(id).data)).")
+    }
+    if volume.reverted == request.revision { return volume }
+    volume = try await settled(volume, inUse: false)
+    guard let snapshot = volume.snapshot(request.snapshot) else {
+      throw StorageError(
+        .notFound, "Volume \(id) can't be reverted to snapshot \(request.snapshot): there is no such snapshot of it.")
+    }
+    try await ImageCheck(folder: folder).check(
+      volume.chain(from: snapshot.layer).map { SharedImage.Layer(name: $0.name, format: $0.format) })
+    let isRaw = volume.layer(snapshot.layer)?.format == .raw
+    let layer = NFSVolume.Layer(name: newLayerName(of: id), format: .qcow2, parent: snapshot.layer)
+    let copy = NFSVolume.Layer(name: layer.name, format: .raw, parent: nil)
+    var step = volume
+    step.begin(
+      .revert(layer: layer.name, snapshot: snapshot.id, revision: request.revision),
+      isRaw && folder.canShare ? copy : layer)
+    try await place(step)
+    if isRaw, folder.canShare {
+      guard try await folder.share(snapshot.layer, as: copy.name) else {
+        throw StorageError(.failed, "Volume \(id) can't be reverted: the server does not share bytes any more.")
+      }
+      try await folder.grow(copy.name, to: volume.size, thick: settings.thick)
+    } else {
+      try await make(layer, step, size: volume.size, thick: false)
+    }
+    step.finishStep()
+    try await place(step)
+    let cleared = try await eraseUnneeded(step)
+    if cleared != step { try await place(cleared) }
+    return cleared
+  }
+}
+
+extension NFSVolume.Snapshot {
+  init(_ id: SnapshotID, _ request: SnapshotRequest, of volume: NFSVolume, created: Timestamp) {
+    self.id = id
+    name = request.description.name
+    project = request.description.project
+    type = request.description.type
+    metadata = request.description.metadata
+    size = volume.size
+    revision = request.revision
+    self.created = created
+    layer = volume.active
+  }
+}

@@ -1,0 +1,114 @@
+import Conformance
+import Foundation
+import Logging
+import PumiceModel
+import PumiceWire
+import TestBed
+
+@testable import PumiceAgent
+
+/// A share of an nfs-ganesha, for one test.
+struct NFSFixture: Sendable {
+  /// The folder that is served, as this machine sees it.
+  let path: String
+  let server: GaneshaDaemon
+  let bed: Bed
+  var format = SharedImage.Format.raw
+  var settings = ShareVolumes.Settings()
+
+  static func with(
+    format: SharedImage.Format = .raw, settings: ShareVolumes.Settings = .init(),
+    _ body: (NFSFixture) async throws -> Void
+  ) async throws {
+    try await Bed.with { bed in
+      let path = try bed.folder.folder("export")
+      let server = try GaneshaDaemon(in: bed, exports: [.init(path: path)])
+      try await server.start()
+      try await body(NFSFixture(path: path, server: server, bed: bed, format: format, settings: settings))
+    }
+  }
+
+  var pool: String { "\(server.address):\(path)" }
+
+  /// A freshly started agent's backend.
+  func open(_ power: PowerSwitch = PowerSwitch()) async throws -> NFSBackend {
+    try await NFSBackend.open(
+      NFSBackendConfiguration(name: "nfs", shares: [.init(pool)], access: .libnfs, format: format, timeout: 10),
+      logger: .silent, settings: settings, fault: { step throws(StorageError) in try power.reach(step) })
+  }
+
+  /// Every file whose name, or whose description, has the text in it.
+  func files(_ text: String = "") throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: path).filter { name in
+      if text.isEmpty || name.contains(text) { return true }
+      guard name.hasSuffix(".json"), let bytes = FileManager.default.contents(atPath: "\(path)/\(name)") else { return false }
+      // A copy remembers what it was made from.
+      return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains {
+        $0.contains(text) && !$0.contains("\"source")
+      }
+    }.sorted()
+  }
+
+  // MARK: Content, by QEMU's own tools
+
+  func write(_ stamp: Int, _ volume: StoredVolume, by backend: NFSBackend) async throws {
+    let plain = try await temporary(volume)
+    try await bed.run(["truncate", "-s", "\(volume.size.bytes)", plain.path])
+    try await StampedContent.write(stamp, plain)
+    let (image, size) = try await image(volume, backend)
+    let active = image.layers[0]
+    let target = "\(path)/\(active.name)"
+    if size < volume.size.bytes { try await bed.run(["qemu-img", "resize", "-q", "-f", active.format.rawValue, target, "\(volume.size.bytes)"]) }
+    try await bed.run(["qemu-img", "convert", "-n", "-S", "0", "-f", "raw", "-O", active.format.rawValue, plain.path, target])
+    try FileManager.default.removeItem(atPath: plain.path)
+  }
+
+  func content(_ volume: StoredVolume, of backend: NFSBackend) async throws -> StampedContent {
+    let (image, size) = try await image(volume, backend)
+    let plain = try await temporary(volume)
+    defer { try? FileManager.default.removeItem(atPath: plain.path) }
+    let active = image.layers[0]
+    if active.format == .qcow2 { try await bed.run(["qemu-img", "check", "-q", "-f", "qcow2", "\(path)/\(active.name)"]) }
+    guard size >= volume.size.bytes else { throw TestBedFailure("\(active.name) shows \(size) and not \(volume.size).") }
+    try await bed.run([
+      "qemu-img", "convert", "-f", active.format.rawValue, "-O", "raw", "\(path)/\(active.name)", plain.path,
+    ])
+    return try await StampedContent.read(plain)
+  }
+
+  /// The files as whoever opens the volume is told, and how much they show.
+  private func image(_ volume: StoredVolume, _ backend: NFSBackend) async throws -> (SharedImage, Int64) {
+    let image = try await backend.image(of: volume.id, pool: pool, inUse: false)
+    let file = "\(path)/\(image.layers[0].name)"
+    let shown = try await bed.run(["qemu-img", "info", "--output=json", "-f", image.layers[0].format.rawValue, file])
+    let json = try JSONSerialization.jsonObject(with: Data(shown.utf8)) as? [String: Any]
+    guard let size = json?["virtual-size"] as? Int64 else { throw TestBedFailure("\(file) has no size.") }
+    return (image, size)
+  }
+
+  private func temporary(_ volume: StoredVolume) async throws -> StoredVolume {
+    StoredVolume(
+      id: volume.id, pool: volume.pool, size: volume.size, revision: volume.revision,
+      path: bed.folder.file("plain-\(UInt64.random(in: 0 ... .max))"), description: volume.description)
+  }
+
+  // MARK: Requests
+
+  func request(
+    _ size: ByteCount = .mebibytes(4), revision: Revision = 1, source: VolumeSource? = nil
+  ) -> VolumeRequest {
+    VolumeRequest(
+      revision: revision, backend: "nfs", pool: pool, size: size, source: source,
+      description: VolumeDescription(name: "database", project: "project", type: "fast", metadata: ["a": "1"]))
+  }
+
+  func snapshotRequest(of volume: VolumeID) -> SnapshotRequest {
+    SnapshotRequest(
+      revision: 1, volume: volume, backend: "nfs", pool: pool,
+      description: VolumeDescription(name: "before", project: "project", type: "fast", metadata: ["b": "2"]))
+  }
+
+  func revertRequest(_ revision: Revision, to snapshot: SnapshotID) -> RevertRequest {
+    RevertRequest(revision: revision, snapshot: snapshot, backend: "nfs", pool: pool)
+  }
+}
