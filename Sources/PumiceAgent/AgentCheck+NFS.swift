@@ -12,7 +12,8 @@ extension AgentCheck {
     let part = "share \(share.share)"
     let folder: any ShareFolder
     do throws(StorageError) {
-      folder = try await backend.access(to: share).folder()
+      let mounts = ShareMounts(configuration.shareMounts)
+      folder = try await backend.access(to: share, mounts: mounts).folder()
     } catch {
       return failed(part, error, Self.remedyOfReaching(share.share, error))
     }

@@ -79,8 +79,8 @@ private struct Settings {
       availabilityZone: text(.availabilityZone) ?? "nova", reportInterval: try reportInterval(),
       logLevel: try choice(.logLevel) ?? .info, initiatorName: try iscsiName(.initiatorName), backends: backends,
       exporter: try exporter(backends),
-      hypervisor: try hypervisor(),
-      tls: tls)
+      hypervisor: try hypervisor(), tls: tls,
+      nfsMountBase: try path(.nfsMountBase) ?? ShareMounts.Places().base)
   }
 
   // MARK: Sections
@@ -117,7 +117,8 @@ private struct Settings {
     }
     return AgentConfiguration.Hypervisor(
       kind: kind, uri: text(.hypervisorURI) ?? "qemu:///system",
-      connector: connector ?? (kind == .host ? .kernel : .qemu))
+      connector: connector ?? (kind == .host ? .kernel : .qemu),
+      nfsConnector: try choice(.hypervisorNFSConnector) ?? .auto)
   }
 
   private func listenAddress() throws(StorageError) -> AgentConfiguration.ListenAddress {

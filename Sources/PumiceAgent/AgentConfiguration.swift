@@ -23,6 +23,8 @@ public struct AgentConfiguration: Sendable, Equatable {
     case hypervisorKind = "hypervisor.kind"
     case hypervisorURI = "hypervisor.uri"
     case hypervisorConnector = "hypervisor.connector"
+    case hypervisorNFSConnector = "hypervisor.nfs_connector"
+    case nfsMountBase = "nfs_mount_base"
     case tlsCertificate = "tls.certificate"
     case tlsKey = "tls.key"
     case tlsAuthority = "tls.ca"
@@ -57,14 +59,24 @@ public struct AgentConfiguration: Sendable, Equatable {
       case kernel = "iscsi-kernel"
     }
 
+    /// Who opens files of shares.
+    public enum NFSConnector: String, Sendable, CaseIterable {
+      /// The kernel where this agent can mount, else QEMU.
+      case auto
+      case mount = "nfs-mount"
+      case qemu = "nfs-qemu"
+    }
+
     public var kind: Kind
     public var uri: String
     public var connector: Connector
+    public var nfsConnector: NFSConnector
 
-    public init(kind: Kind, uri: String, connector: Connector = .qemu) {
+    public init(kind: Kind, uri: String, connector: Connector = .qemu, nfsConnector: NFSConnector = .auto) {
       self.kind = kind
       self.uri = uri
       self.connector = connector
+      self.nfsConnector = nfsConnector
     }
   }
 
@@ -103,6 +115,10 @@ public struct AgentConfiguration: Sendable, Equatable {
   public var exporter: Exporter
   public var hypervisor: Hypervisor
   public var tls: TLS
+  /// Shares are mounted in it, each in a folder named after it.
+  public var nfsMountBase: String
+
+  var shareMounts: ShareMounts.Places { ShareMounts.Places(base: nfsMountBase) }
 
   public var identity: NodeIdentity {
     NodeIdentity(name: name, address: address, availabilityZone: availabilityZone)

@@ -1,5 +1,5 @@
-public import Logging
-public import PumiceModel
+import Logging
+import PumiceModel
 import Yams
 
 /// One backend of the configuration's list. A new kind is a line in each function here.
@@ -19,7 +19,7 @@ public enum BackendConfiguration: Sendable, Equatable {
       ], { .lvm(try YAMLDecoder().decode(from: $0)) }
     ),
     "nfs": (
-      ["shares", "access", "format", "provisioning", "user", "group", "timeout", "mount_base"],
+      ["shares", "access", "format", "provisioning", "user", "group", "timeout"],
       { .nfs(try YAMLDecoder().decode(from: $0)) }
     ),
     "memory": (["pools"], { .memory(try YAMLDecoder().decode(from: $0)) }),
@@ -38,7 +38,9 @@ public enum BackendConfiguration: Sendable, Equatable {
   }
 
   /// Opens what is configured. Throws when it can't hold volumes as it is.
-  public func open(logger: Logger) async throws(StorageError) -> any VolumeBackend {
+  ///
+  /// - Parameter mounts: Where the node's shares are mounted.
+  func open(mounts: ShareMounts, logger: Logger) async throws(StorageError) -> any VolumeBackend {
     switch self {
     case .directory(let configuration): try await DirectoryBackend.open(configuration, logger: logger)
     case .lvm(let configuration):
@@ -46,7 +48,7 @@ public enum BackendConfiguration: Sendable, Equatable {
         try await LVMBackend.open(configuration, logger: logger)
       }
     case .memory(let configuration): configuration.makeBackend(on: configuration.makeDisk())
-    case .nfs(let configuration): try await NFSBackend.open(configuration, logger: logger)
+    case .nfs(let configuration): try await NFSBackend.open(configuration, mounts: mounts, logger: logger)
     }
   }
 

@@ -11,24 +11,26 @@ struct Drivers {
   private let configuration: AgentConfiguration
   private let logger: Logger
   private let fabric = InMemoryFabric()
+  private let mounts: ShareMounts
 
   /// - Parameter initiator: The first part of this node's initiator names.
   init(_ configuration: AgentConfiguration, initiator: String, logger: Logger) async throws(StorageError) {
     self.configuration = configuration
     self.logger = logger
+    mounts = ShareMounts(configuration.shareMounts)
     for backend in configuration.backends {
-      let driver = try await backend.open(logger: logger)
+      let driver = try await backend.open(mounts: mounts, logger: logger)
       node.backends.append(driver)
       if let service = driver as? any Service { services.append(service) }
     }
     node.exporter = try makeExporter()
     (node.hypervisor, node.connector) = try await makeHypervisor(initiator)
     switch configuration.hypervisor.kind {
-    case .libvirt:
-      node.local = .local(on: configuration.name)
-      node.imageConnector = QEMUNFSConnector(node: configuration.name)
-    case .host: node.local = .local(on: configuration.name)
+    case .libvirt, .host: node.local = .local(on: configuration.name)
     case .memory, .none: break
+    }
+    if let hypervisor = node.hypervisor as? any LayeringHypervisor, configuration.hypervisor.kind != .memory {
+      node.imageConnector = makeImageConnector(for: hypervisor)
     }
     if let service = node.hypervisor as? any Service { services.append(service) }
   }
@@ -77,6 +79,17 @@ struct Drivers {
     case .qemu: QEMUISCSIConnector(initiator: initiator)
     case .kernel: KernelISCSIConnector(initiator: initiator, logger: logger)
     }
+  }
+
+  private func makeImageConnector(for hypervisor: any LayeringHypervisor) -> any Connector {
+    let kind = configuration.hypervisor.nfsConnector
+    guard kind == .mount || kind == .auto && KernelNFS.isThere else {
+      return QEMUNFSConnector(node: configuration.name)
+    }
+    let description = ConnectorDescription.shares(on: configuration.name, kind: "nfs-mount")
+    return NFSMountConnector(
+      initiator: description.initiator, mounts: mounts,
+      usage: { besides throws(StorageError) in try await hypervisor.files(besides: besides) }, logger: logger)
   }
 
   /// What looks after the target software, if it needs that. `whenFresh` is called when it may have forgotten everything.

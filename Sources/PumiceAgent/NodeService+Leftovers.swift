@@ -4,11 +4,16 @@ public import PumiceModel
 /// What connections leave on a node in spite of all: after a crash at the wrong moment, or when records were lost.
 extension NodeService {
   func leftovers() async throws(StorageError) -> [Inventory.Leftover]? {
-    guard let connector = drivers.connector as? any DeviceConnector else { return nil }
+    let connectors = drivers.connectors.compactMap { $0 as? any DeviceConnector }
+    guard !connectors.isEmpty else { return nil }
     // What an instance has, or is to have when it starts, is its own whatever became of the record.
     let plugged = Set(try await drivers.hypervisor?.disks().map(\.attachment) ?? [])
     let connections = connections
-    return try await connector.leftovers { plugged.contains($0) || connections.record(of: $0) != nil }
+    var leftovers: [Inventory.Leftover] = []
+    for connector in connectors {
+      leftovers += try await connector.leftovers { plugged.contains($0) || connections.record(of: $0) != nil }
+    }
+    return leftovers
   }
 
   /// Takes away what a connector has made for attachments that have neither a record nor a disk in an instance, if an earlier call has told of them
@@ -16,7 +21,6 @@ extension NodeService {
   ///
   /// Returns the attachments that something is left of now.
   public func sweep(known: Set<AttachmentID>) async -> Set<AttachmentID> {
-    guard let connector = drivers.connector as? any DeviceConnector else { return [] }
     var left: Set<AttachmentID> = []
     do throws(StorageError) {
       for leftover in try await leftovers() ?? []
@@ -34,7 +38,7 @@ extension NodeService {
           if let hypervisor = drivers.hypervisor {
             guard try await !hypervisor.disks().contains(where: { $0.attachment == attachment }) else { return }
           }
-          try await connector.disconnect(attachment)
+          for connector in drivers.connectors { try await connector.disconnect(attachment) }
         }
         logger.notice("a leftover was taken away", metadata: ["attachment.id": "\(attachment)"])
         left.remove(attachment)
@@ -49,5 +53,5 @@ extension NodeService {
 
 extension NodeService {
   /// Whether there can be anything to sweep.
-  var makesDevices: Bool { drivers.connector is any DeviceConnector }
+  var makesDevices: Bool { drivers.connectors.contains { $0 is any DeviceConnector } }
 }

@@ -52,9 +52,7 @@ extension NodeService {
     guard let hypervisor = drivers.hypervisor else { return }
     let records = connections.all.filter { !$0.isLeaving }
     guard !records.isEmpty else { return }
-    if let connector = drivers.connector as? any DeviceConnector {
-      await restoreDevices(of: records, connector, &outcome)
-    }
+    await restoreDevices(of: records, &outcome)
     let plugged: Set<AttachmentID>
     do throws(StorageError) {
       plugged = Set(try await hypervisor.disks().map(\.attachment))
@@ -79,14 +77,15 @@ extension NodeService {
     }
   }
 
-  /// Sixteen at a time: one whose target is away shall not hold up the others.
-  private func restoreDevices(
-    of records: [ConnectionRecord], _ connector: any Connector, _ outcome: inout RestorationOutcome
-  ) async {
+  /// What connectors have made on this node. Sixteen at a time: one whose target is away shall not hold up the others.
+  private func restoreDevices(of records: [ConnectionRecord], _ outcome: inout RestorationOutcome) async {
     await withTaskGroup(of: (AttachmentID, String?).self) { group in
-      var waiting = records.filter { !$0.request.target.isLocal && $0.request.target.image == nil }.makeIterator()
+      var waiting = records.filter { !$0.request.target.isLocal }.makeIterator()
       func begin() {
         guard let record = waiting.next() else { return }
+        guard let connector = drivers.connector(for: record.request.target) as? any DeviceConnector else {
+          return begin()
+        }
         group.addTask { (record.attachment, await self.restoreDevice(of: record.attachment, connector)) }
       }
       for _ in 0..<16 { begin() }

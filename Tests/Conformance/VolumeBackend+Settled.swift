@@ -21,7 +21,8 @@ extension VolumeBackend {
   ) async throws(StorageError) -> StoredSnapshot {
     try await settled { () async throws(StorageError) in
       let work = try await ensureSnapshot(id, request, inUse: inUse)
-      guard case .underway(let progress) = work, let generation = progress.awaits, let images = self as? any ImageBackend
+      guard case .underway(let progress) = work, let generation = progress.awaits,
+        let images = self as? any ImageBackend
       else { return work }
       // Whoever uses the volume has gone over.
       try await images.adopt(request.volume, pool: request.pool, generation: generation)

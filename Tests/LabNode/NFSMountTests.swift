@@ -70,7 +70,7 @@ import Testing
         let open = await refusal { _ = try await bench.open(everybodys) }
         #expect(open?.code == .forbidden && open?.message.contains("chmod o-w") == true, "\(open as Any)")
         let (_, wanted) = try await bench.open(everybodys, allowsEverybody: true)
-        #expect(try await wanted.names().isEmpty)
+        #expect(try await wanted.files().keys.sorted().isEmpty)
         let nobody = await refusal { _ = try await bench.open(squashed) }
         #expect(nobody?.code == .forbidden, "\(nobody as Any)")
 
@@ -161,13 +161,13 @@ import Testing
         #expect(mount.calls.isHeld)
         // And then at once.
         let later = clock.now
-        let error = await refusal { _ = try await folder.names() }
+        let error = await refusal { _ = try await folder.files().keys.sorted() }
         #expect(error?.code == .unavailable && error?.message.contains("has not answered") == true)
         let other = await refusal { _ = try await mount.ensureMounted(NFSMountOptions()) }
         #expect(other?.code == .unavailable)
         #expect(clock.now - later < .seconds(1))
         if isCutOff { try await server.reconnect() } else { try await server.start() }
-        try await finally("the share is back") { try await folder.names() == ["a"] }
+        try await finally("the share is back") { try await folder.files().keys.sorted() == ["a"] }
         try await finally("the calls that hung are back") { !mount.calls.isHeld }
       }
     }
@@ -198,7 +198,7 @@ import Testing
         }
         #expect(clock.now - begin < .seconds(20))
         try await server.reconnect()
-        try await finally("it is mounted") { try await bench.open(path).folder.names().isEmpty }
+        try await finally("it is mounted") { try await bench.open(path).folder.files().keys.sorted().isEmpty }
       }
     }
   }
@@ -219,7 +219,7 @@ import Testing
         let used = await refusal { _ = try await mount.ensureMounted(NFSMountOptions()) }
         #expect(used?.code == .inUse, "\(used as Any)")
         try await sh("kill -9 \(holder)")
-        try await finally("it is mounted anew") { try await folder.names() == ["a"] }
+        try await finally("it is mounted anew") { try await folder.files().keys.sorted() == ["a"] }
       }
     }
   }
@@ -245,7 +245,7 @@ import Testing
         #expect(full?.code == .noSpace, "\(full as Any)")
         let small = await refusal { try await folder.write(piece, to: "b") }
         #expect(small?.code == .noSpace, "\(small as Any)")
-        #expect(try await folder.names() == ["a"])
+        #expect(try await folder.files().keys.sorted() == ["a"])
         try? await file.close()
       }
     }

@@ -6,20 +6,26 @@ public struct AgentDaemon: Sendable {
   /// The folder of its directory backend, if it has one.
   public let volumes: String
 
-  /// One with a directory backend, the given tgtd and the given libvirtd.
+  /// One with the given tgtd and the given libvirtd.
   ///
-  /// - Parameter extra: Lines that are added to its configuration file.
+  /// - Parameters:
+  ///   - backends: As its configuration file lists them; a directory if there are none.
+  ///   - extra: Lines that are added to its configuration file.
   public init(
     _ name: String = "node1", coordinator: CoordinatorDaemon, target: TargetDaemon, libvirt: LibvirtDaemon, in bed: Bed,
-    extra: String = ""
+    backends: String? = nil, extra: String = ""
   ) throws {
+    let directory = """
+      - name: directory
+        kind: directory
+        path: \(bed.folder.file("\(name)/volumes"))
+      """
+    let lines = (backends ?? directory).split(separator: "\n").map { "  \($0)" }.joined(separator: "\n")
     try self.init(
       name, coordinator: coordinator, on: .loopback, in: bed,
       drivers: """
         backends:
-          - name: directory
-            kind: directory
-            path: \(bed.folder.file("\(name)/volumes"))
+        \(lines)
         exporter:
           kind: tgt
           ipc_socket: \(target.ipcSocket)

@@ -13,13 +13,15 @@ public struct LoopbackFleet: Sendable {
   public var api: API { coordinator.api() }
 
   /// Prepares everything; nothing runs yet.
-  public init(in bed: Bed) async throws {
+  ///
+  /// - Parameter backends: The agent's, as its configuration file lists them; a directory if there are none.
+  public init(in bed: Bed, backends: String? = nil) async throws {
     self.bed = bed
     let image = try await GuestImage.prepare(in: bed)
     target = try TargetDaemon(in: bed)
     libvirt = try LibvirtDaemon(in: bed)
     coordinator = try CoordinatorDaemon(in: bed)
-    agent = try AgentDaemon(coordinator: coordinator, target: target, libvirt: libvirt, in: bed)
+    agent = try AgentDaemon(coordinator: coordinator, target: target, libvirt: libvirt, in: bed, backends: backends)
     guest = Guest(image: image, libvirt: libvirt, in: bed)
   }
 

@@ -24,6 +24,11 @@ public struct DiskImage: Sendable, Hashable {
   public let layers: [Layer]
 
   public init(_ layers: [Layer]) { self.layers = layers }
+
+  /// Those of its layers that are files of this node.
+  var files: [String] {
+    layers.compactMap { if case .file(let path) = $0.place { path } else { nil } }
+  }
 }
 
 extension DiskImage: CustomStringConvertible {

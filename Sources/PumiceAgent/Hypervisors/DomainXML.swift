@@ -54,6 +54,19 @@ struct DomainState: Sendable, Hashable {
       isStored: kept != nil)
   }
 
+  /// The files that its disks are made of, but for one of ours.
+  func files(besides attachment: AttachmentID) -> Set<String> {
+    var files: Set<String> = []
+    for disk in configurations.flatMap(\.disks) where disk.attachment != attachment {
+      var elements = [disk.element]
+      while let element = elements.popLast() {
+        if element.name == "source", let file = element["file"] { files.insert(file) }
+        elements += element.elements
+      }
+    }
+    return files
+  }
+
   func hasDisk(of attachment: AttachmentID) -> Bool {
     configurations.contains { $0.disk(of: attachment) != nil }
   }

@@ -66,6 +66,10 @@ public protocol LayeringHypervisor: Hypervisor {
   func follow(
     _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID
   ) async throws(StorageError) -> Progress
+
+  /// The paths of all files that disks of any instance are made of, running or not, ours or not; but for the disk of one
+  /// attachment.
+  func files(besides attachment: AttachmentID) async throws(StorageError) -> Set<String>
 }
 
 /// A disk to plug.

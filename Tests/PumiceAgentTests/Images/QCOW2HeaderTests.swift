@@ -64,7 +64,8 @@ struct QCOW2HeaderTests {
     try await Bed.with { bed in
       let image = bed.folder.file("image")
       let words = command.split(separator: " ").map { word in
-        word == "IMAGE" ? image : String(word).replacing("data_file=other", with: "data_file=\(bed.folder.file("other"))")
+        word == "IMAGE"
+          ? image : String(word).replacing("data_file=other", with: "data_file=\(bed.folder.file("other"))")
       }
       try await bed.run(["qemu-img"] + words)
       let error = #expect(throws: StorageError.self) { try header(of: image) }
@@ -79,8 +80,9 @@ struct QCOW2HeaderTests {
     for _ in 0..<20_000 {
       var bytes = good
       for _ in 0..<Int.random(in: 1...6, using: &dice) {
-        bytes[Int.random(in: 4..<bytes.count, using: &dice)] = [0, 0xff, 1, .random(in: 0...255, using: &dice)].randomElement(
-          using: &dice)!
+        bytes[Int.random(in: 4..<bytes.count, using: &dice)] = [0, 0xff, 1, .random(in: 0...255, using: &dice)]
+          .randomElement(
+            using: &dice)!
       }
       if Bool.random(using: &dice) { bytes = Array(bytes.prefix(Int.random(in: 0...bytes.count, using: &dice))) }
       do throws(StorageError) {

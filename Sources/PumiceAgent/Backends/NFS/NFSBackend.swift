@@ -1,4 +1,4 @@
-public import Logging
+import Logging
 public import PumiceModel
 public import PumiceWire
 import Synchronization
@@ -18,15 +18,11 @@ public struct NFSBackend: ImageBackend {
   /// Erases what crashes have left on those shares that are there; on the others, when they are.
   ///
   /// Throws `invalid` for a configuration that can't work.
-  public static func open(
-    _ configuration: NFSBackendConfiguration, logger: Logger
-  ) async throws(StorageError) -> NFSBackend {
-    try await open(configuration, logger: logger, settings: ShareVolumes.Settings())
-  }
-
+  ///
+  /// - Parameter mounts: Where the node's shares are mounted.
   static func open(
-    _ configuration: NFSBackendConfiguration, logger: Logger, settings: ShareVolumes.Settings,
-    fault: LibnfsFolder.Fault? = nil
+    _ configuration: NFSBackendConfiguration, mounts: ShareMounts, logger: Logger,
+    settings: ShareVolumes.Settings = ShareVolumes.Settings(), fault: LibnfsFolder.Fault? = nil
   ) async throws(StorageError) -> NFSBackend {
     try configuration.validate()
     var pools: [NFSPool] = []
@@ -36,7 +32,8 @@ public struct NFSBackend: ImageBackend {
       settings.thick = configuration.provisioning == .thick
       pools.append(
         NFSPool(
-          name: try NFSShare(share.share).poolName, access: try configuration.access(to: share, fault: fault),
+          name: try NFSShare(share.share).poolName,
+          access: try configuration.access(to: share, mounts: mounts, fault: fault),
           settings: settings, options: share.options))
     }
     let backend = NFSBackend(
@@ -201,15 +198,23 @@ public struct NFSBackend: ImageBackend {
 
 extension NFSBackendConfiguration {
   func access(
-    to share: Share, fault: LibnfsFolder.Fault? = nil
+    to share: Share, mounts: ShareMounts, fault: LibnfsFolder.Fault? = nil
   ) throws(StorageError) -> any ShareAccess {
-    switch share.access ?? access {
+    let access = share.access ?? access
+    switch access == .auto ? KernelNFS.isThere ? .mount : .libnfs : access {
     case .auto, .libnfs:
       let settings = LibnfsSettings(user: user, group: group, deadline: .seconds(timeout))
       return LibnfsShareAccess(
         access: LibnfsAccess(try NFSShare(share.share), settings), allowsEverybody: share.allowEverybody, fault: fault)
     case .mount:
-      throw StorageError(.unsupported, "Share \(share.share) can't be mounted by this version; use access: libnfs.")
+      let parsed = try NFSShare(share.share)
+      // It stays mounted for as long as there is the backend.
+      mounts.keep(parsed)
+      return MountedShareAccess(
+        mount: mounts.share(parsed),
+        settings: MountedFolder.Settings(
+          options: try NFSMountOptions(share.options), allowsEverybody: share.allowEverybody,
+          owner: .init(user: user, group: group)))
     }
   }
 }

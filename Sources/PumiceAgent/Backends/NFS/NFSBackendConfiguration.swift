@@ -66,8 +66,6 @@ public struct NFSBackendConfiguration: Codable, Sendable, Equatable {
   public var group: UInt32
   /// How long the server has for each answer, in seconds.
   public var timeout: Int
-  /// Where shares are mounted, each in a folder of its own.
-  public var mountBase: String
   public var reservedPercentage: Int
   public var maxOverSubscriptionRatio: Double
   /// Further capabilities for extra specs to match; they win over those the driver reports by itself.
@@ -76,7 +74,7 @@ public struct NFSBackendConfiguration: Codable, Sendable, Equatable {
   public init(
     name: String, shares: [Share], access: Access = .auto, format: SharedImage.Format = .raw,
     provisioning: Provisioning = .thin, user: UInt32 = 0, group: UInt32 = 0, timeout: Int = 30,
-    mountBase: String = "/var/lib/pumice/mnt", reservedPercentage: Int = 5, maxOverSubscriptionRatio: Double = 10,
+    reservedPercentage: Int = 5, maxOverSubscriptionRatio: Double = 10,
     capabilities: [String: [String]] = [:]
   ) {
     self.name = name
@@ -87,7 +85,6 @@ public struct NFSBackendConfiguration: Codable, Sendable, Equatable {
     self.user = user
     self.group = group
     self.timeout = timeout
-    self.mountBase = mountBase
     self.reservedPercentage = reservedPercentage
     self.maxOverSubscriptionRatio = maxOverSubscriptionRatio
     self.capabilities = capabilities
@@ -116,9 +113,6 @@ public struct NFSBackendConfiguration: Codable, Sendable, Equatable {
     if !(1...600).contains(timeout) {
       throw .invalid("timeout", "of backend \(name) must be from 1 to 600 seconds; it is \(timeout).")
     }
-    if !mountBase.hasPrefix("/") || mountBase.contains(where: { ",\n".contains($0) }) {
-      throw .invalid("mount_base", "of backend \(name) must be absolute and have no commas; it is \"\(mountBase)\".")
-    }
     if !(0...99).contains(reservedPercentage) {
       throw .invalid("reserved_percentage", "of backend \(name) must be from 0 to 99; it is \(reservedPercentage).")
     }
@@ -130,7 +124,6 @@ public struct NFSBackendConfiguration: Codable, Sendable, Equatable {
 
   private enum CodingKeys: String, CodingKey {
     case name, shares, access, format, provisioning, user, group, timeout, capabilities
-    case mountBase = "mount_base"
     case reservedPercentage = "reserved_percentage"
     case maxOverSubscriptionRatio = "max_over_subscription_ratio"
   }
@@ -145,7 +138,6 @@ public struct NFSBackendConfiguration: Codable, Sendable, Equatable {
     user = try keys.decodeIfPresent(UInt32.self, forKey: .user) ?? user
     group = try keys.decodeIfPresent(UInt32.self, forKey: .group) ?? group
     timeout = try keys.decodeIfPresent(Int.self, forKey: .timeout) ?? timeout
-    mountBase = try keys.decodeIfPresent(String.self, forKey: .mountBase) ?? mountBase
     reservedPercentage = try keys.decodeIfPresent(Int.self, forKey: .reservedPercentage) ?? reservedPercentage
     maxOverSubscriptionRatio =
       try keys.decodeIfPresent(Double.self, forKey: .maxOverSubscriptionRatio) ?? maxOverSubscriptionRatio

@@ -19,6 +19,14 @@ struct LibnfsShareAccess: ShareAccess {
   }
 }
 
+/// A share that the kernel mounts.
+struct MountedShareAccess: ShareAccess {
+  let mount: MountedShare
+  let settings: MountedFolder.Settings
+
+  func folder() async throws(StorageError) -> any ShareFolder { try await MountedFolder.open(mount, settings) }
+}
+
 /// One share of a backend, which is one pool of it.
 struct NFSPool: Sendable {
   let name: String

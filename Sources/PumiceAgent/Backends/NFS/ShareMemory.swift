@@ -21,9 +21,15 @@ final class ShareMemory: Sendable {
     var merges: [VolumeID: (name: String, writer: QCOW2Writer)] = [:]
     /// Where the next description is written to, of those whose writing has failed.
     var slots: [VolumeID: Int] = [:]
+    var mayShare = true
   }
 
   private let state = Mutex(State())
+
+  /// Whether the server may yet turn out to let files share their bytes.
+  var mayShare: Bool { state.withLock(\.mayShare) }
+
+  func forgetSharing() { state.withLock { $0.mayShare = false } }
 
   /// Which of a volume's temporary names to use next: never one that a request may still be on its way for.
   func slot(of id: VolumeID) -> Int { state.withLock { $0.slots[id] ?? 0 } }

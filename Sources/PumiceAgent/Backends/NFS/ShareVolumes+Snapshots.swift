@@ -88,16 +88,19 @@ extension ShareVolumes {
     return .done(snapshot)
   }
 
+  private var canShare: Bool { folder.canShare && memory.mayShare }
+
   /// The snapshot as a file that shares its bytes with the volume; `nil` where there can be none.
   private func copied(
     _ snapshot: NFSVolume.Snapshot, _ volume: NFSVolume
   ) async throws(StorageError) -> NFSVolume.Snapshot? {
-    guard volume.layer(volume.active)?.format == .raw, folder.canShare else { return nil }
+    guard volume.layer(volume.active)?.format == .raw, canShare else { return nil }
     var volume = volume
     let layer = NFSVolume.Layer(name: newLayerName(of: volume.id), format: .raw, parent: nil)
     volume.begin(.copy(layer: layer.name, snapshot: snapshot), layer)
     try await place(volume)
     guard try await folder.share(volume.active, as: layer.name) else {
+      memory.forgetSharing()
       volume.abandonStep()
       try await place(try await eraseUnneeded(volume))
       return nil
@@ -200,11 +203,12 @@ extension ShareVolumes {
     var step = volume
     step.begin(
       .revert(layer: layer.name, snapshot: snapshot.id, revision: request.revision),
-      isRaw && folder.canShare ? copy : layer)
+      isRaw && canShare ? copy : layer)
     try await place(step)
-    if isRaw, folder.canShare {
+    if isRaw, canShare {
       guard try await folder.share(snapshot.layer, as: copy.name) else {
-        throw StorageError(.failed, "Volume \(id) can't be reverted: the server does not share bytes any more.")
+        memory.forgetSharing()
+        throw StorageError(.unavailable, "Volume \(id) can't be reverted at once: the server does not share bytes.")
       }
       try await folder.grow(copy.name, to: volume.size, thick: settings.thick)
     } else {

@@ -3,11 +3,6 @@ import PumiceModel
 import PumiceWire
 import Synchronization
 
-/// Shows, with the files of a share before it, that an image is a volume: by what lies beside it there. Throws `wrongDevice`
-/// when it is not.
-typealias ImageProof =
-  @Sendable (_ folder: any ShareFolder, _ volume: VolumeID, _ image: SharedImage) async throws(StorageError) -> Void
-
 /// Has the kernel mount shares, and gives QEMU the paths of images in them.
 ///
 /// A share is mounted once for all that this node uses of it, and unmounted when the last of them is gone. Who uses it is
@@ -15,13 +10,17 @@ typealias ImageProof =
 /// included, and in the records of connections. While that can't be read, nothing is unmounted. Nor is what was mounted by
 /// somebody else, or belongs to a backend of this node.
 struct NFSMountConnector: DeviceConnector {
+  /// Shows, with the files of a share before it, that an image is a volume. Throws `wrongDevice` when it is not.
+  typealias Proof =
+    @Sendable (_ folder: any ShareFolder, _ volume: VolumeID, _ image: SharedImage) async throws(StorageError) -> Void
+
   /// The paths of files that somebody uses or is about to use, but for what one attachment alone does.
   typealias Usage = @Sendable (_ besides: AttachmentID) async throws(StorageError) -> Set<String>
 
   let description: ConnectorDescription
   private let mounts: ShareMounts
   private let usage: Usage
-  private let proof: ImageProof
+  private let proof: Proof
   private let logger: Logger
   /// Held per mount point from the question who uses it until it is unmounted, and while an attachment comes to it.
   private let locks = KeyedLock<String>()
@@ -32,7 +31,9 @@ struct NFSMountConnector: DeviceConnector {
     let shares = Mutex<[AttachmentID: NFSShare]>([:])
   }
 
-  init(initiator: String, mounts: ShareMounts, usage: @escaping Usage, proof: @escaping ImageProof, logger: Logger) {
+  init(
+    initiator: String, mounts: ShareMounts, usage: @escaping Usage, proof: @escaping Proof = Self.proof, logger: Logger
+  ) {
     self.mounts = mounts
     self.usage = usage
     self.proof = proof
@@ -100,6 +101,10 @@ struct NFSMountConnector: DeviceConnector {
     let paths = try await usage(attachment)
     guard !paths.contains(where: { $0.hasPrefix("\(mount.mountPoint)/") }) else { return }
     try await mount.unmount()
+  }
+
+  private static let proof: Proof = { folder, volume, image throws(StorageError) in
+    try await ImageProof(folder: folder).prove(image, is: volume)
   }
 
   private func check(

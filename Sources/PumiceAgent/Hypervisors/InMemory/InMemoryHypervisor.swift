@@ -80,6 +80,11 @@ public final class InMemoryHypervisor: QuiescingHypervisor, LayeringHypervisor {
     return .complete
   }
 
+  public func files(besides attachment: AttachmentID) async throws(StorageError) -> Set<String> {
+    try await reach("files")
+    return world.files(besides: attachment)
+  }
+
   public func freeze(_ instance: InstanceID, within limit: Duration) async throws(StorageError) -> Int {
     try await reach("freeze")
     let count = try world.freeze(instance)

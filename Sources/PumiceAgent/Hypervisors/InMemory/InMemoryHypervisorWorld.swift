@@ -249,6 +249,19 @@ public final class InMemoryHypervisorWorld: Sendable {
     }
   }
 
+  func files(besides attachment: AttachmentID) -> Set<String> {
+    machines.withLock { machines in
+      Set(
+        machines.values.flatMap { machine in
+          [machine.live, machine.stored].flatMap { disks in
+            disks.filter { $0.key != attachment }.values.flatMap { disk in
+              if case .image(let image) = disk.source { image.files } else { [] as [String] }
+            }
+          }
+        })
+    }
+  }
+
   /// Whether the half that counts, that of an instance which runs, or else the stored one, has the image now.
   func follow(
     _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID

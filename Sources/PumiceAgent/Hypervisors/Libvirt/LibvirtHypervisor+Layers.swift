@@ -25,6 +25,17 @@ extension LibvirtHypervisor: LayeringHypervisor {
     return progress
   }
 
+  public func files(besides attachment: AttachmentID) async throws(StorageError) -> Set<String> {
+    let attempt = "Listing the files of libvirt's instances"
+    return try await connection.call(attempt) { session throws(StorageError) in
+      var files: Set<String> = []
+      try session.forEachDomain(attempt) { domain throws(StorageError) in
+        files.formUnion(try domain.state(attempt).files(besides: attachment))
+      }
+      return files
+    }
+  }
+
   private func advance(
     to image: DiskImage, of attachment: AttachmentID, in instance: InstanceID, mayBegin: Bool, _ attempt: String
   ) async throws(StorageError) -> Progress {

@@ -34,14 +34,17 @@ struct NFSFixture: Sendable {
   func open(_ power: PowerSwitch = PowerSwitch()) async throws -> NFSBackend {
     try await NFSBackend.open(
       NFSBackendConfiguration(name: "nfs", shares: [.init(pool)], access: .libnfs, format: format, timeout: 10),
-      logger: .silent, settings: settings, fault: { step throws(StorageError) in try power.reach(step) })
+      mounts: ShareMounts(.init(base: bed.folder.file("mnt"), marks: bed.folder.file("marks"))), logger: .silent,
+      settings: settings, fault: { step throws(StorageError) in try power.reach(step) })
   }
 
   /// Every file whose name, or whose description, has the text in it.
   func files(_ text: String = "") throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: path).filter { name in
       if text.isEmpty || name.contains(text) { return true }
-      guard name.hasSuffix(".json"), let bytes = FileManager.default.contents(atPath: "\(path)/\(name)") else { return false }
+      guard name.hasSuffix(".json"), let bytes = FileManager.default.contents(atPath: "\(path)/\(name)") else {
+        return false
+      }
       // A copy remembers what it was made from.
       return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains {
         $0.contains(text) && !$0.contains("\"source")
@@ -58,8 +61,12 @@ struct NFSFixture: Sendable {
     let (image, size) = try await image(volume, backend)
     let active = image.layers[0]
     let target = "\(path)/\(active.name)"
-    if size < volume.size.bytes { try await bed.run(["qemu-img", "resize", "-q", "-f", active.format.rawValue, target, "\(volume.size.bytes)"]) }
-    try await bed.run(["qemu-img", "convert", "-n", "-S", "0", "-f", "raw", "-O", active.format.rawValue, plain.path, target])
+    if size < volume.size.bytes {
+      try await bed.run(["qemu-img", "resize", "-q", "-f", active.format.rawValue, target, "\(volume.size.bytes)"])
+    }
+    try await bed.run([
+      "qemu-img", "convert", "-n", "-S", "0", "-f", "raw", "-O", active.format.rawValue, plain.path, target,
+    ])
     try FileManager.default.removeItem(atPath: plain.path)
   }
 
@@ -68,8 +75,12 @@ struct NFSFixture: Sendable {
     let plain = try await temporary(volume)
     defer { try? FileManager.default.removeItem(atPath: plain.path) }
     let active = image.layers[0]
-    if active.format == .qcow2 { try await bed.run(["qemu-img", "check", "-q", "-f", "qcow2", "\(path)/\(active.name)"]) }
-    guard size >= volume.size.bytes else { throw TestBedFailure("\(active.name) shows \(size) and not \(volume.size).") }
+    if active.format == .qcow2 {
+      try await bed.run(["qemu-img", "check", "-q", "-f", "qcow2", "\(path)/\(active.name)"])
+    }
+    guard size >= volume.size.bytes else {
+      throw TestBedFailure("\(active.name) shows \(size) and not \(volume.size).")
+    }
     try await bed.run([
       "qemu-img", "convert", "-f", active.format.rawValue, "-O", "raw", "\(path)/\(active.name)", plain.path,
     ])

@@ -58,8 +58,19 @@ struct MountedFolder: ShareFolder {
     try await onFile(name, "Reading the size of") { folder throws(StorageError) in try folder.status(of: name) }
   }
 
-  func names() async throws(StorageError) -> [String] {
-    try await run("Listing \(mount.share)") { folder throws(StorageError) in try folder.names() }
+  func files() async throws(StorageError) -> [String: FileStatus] {
+    try await run("Listing \(mount.share)") { folder throws(StorageError) in
+      var files: [String: FileStatus] = [:]
+      for name in try folder.names() {
+        do throws(StorageError) {
+          files[name] = try folder.status(of: name)
+        } catch {
+          // A folder, a link …
+          if error.code != .conflict { throw error }
+        }
+      }
+      return files
+    }
   }
 
   func create(_ name: String) async throws(StorageError) {
@@ -163,6 +174,8 @@ struct MountedFolder: ShareFolder {
       folder throws(StorageError) in try folder.share(name, as: newName)
     }
   }
+
+  var canShare: Bool { true }
 
   func place(of name: String) -> DiskImage.Place { .file(path: path(of: name)) }
 
