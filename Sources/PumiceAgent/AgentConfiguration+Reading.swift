@@ -87,9 +87,10 @@ private struct Settings {
 
   private func exporter(_ backends: [BackendConfiguration]) throws(StorageError) -> AgentConfiguration.Exporter {
     let isInMemory = backends.allSatisfy { if case .memory = $0 { true } else { false } }
+    let needNone = backends.allSatisfy { if case .nfs = $0 { true } else { false } }
     let kind =
       try choice(.exporterKind)
-      ?? (backends.isEmpty ? .none : isInMemory ? .memory : AgentConfiguration.Exporter.Kind.tgt)
+      ?? (needNone ? .none : isInMemory ? .memory : AgentConfiguration.Exporter.Kind.tgt)
     let socket = try path(.exporterSocket) ?? "/var/run/tgtd/socket.0"
     guard let dot = socket.lastIndex(of: "."), UInt16(socket[socket.index(after: dot)...]) != nil else {
       throw .invalid("exporter.ipc_socket", "must end with a dot and tgtd's control port; it is \"\(socket)\".")

@@ -21,7 +21,7 @@ extension NodeService {
       if record != old { try await connections.put(record) }
       let (disk, source) = try await plug(record, hypervisor, connector)
       let progress = try await follow(record, from: source, hypervisor)
-      if old != nil || record.request.target.image != nil {
+      if progress.isComplete, old != nil || record.request.target.image != nil {
         // It may have been plugged before the volume grew.
         try await hypervisor.resize(id, of: request.instance, to: record.request.size)
       }

@@ -24,7 +24,7 @@ struct ImageCheck {
         let header = try await header(of: layer.name)
         let behind = Self.behind(layer, in: layers)
         let allowed = [behind] + (next.map { [Self.behind(layer, in: $0)] } ?? [])
-        guard allowed.contains(header.backing) else {
+        guard allowed.contains(header.backing?.plain) else {
           throw StorageError(
             .conflict,
             "\(subject) has \(header.backing?.name ?? "nothing") (\(header.backing?.format.rawValue ?? "-")) behind it, "

@@ -31,7 +31,7 @@ extension ShareVolumes {
   /// Whether QEMU has ended the merge: then it has put the parent behind the layer above.
   private func isMerged(_ name: String, _ volume: NFSVolume) async throws(StorageError) -> Bool {
     guard let above = volume.chain(from: volume.active).first(where: { $0.parent == name }) else { return false }
-    return try await ImageCheck(folder: folder).header(of: above.name).backing?.name == volume.layer(name)?.parent
+    return try await ImageCheck(folder: folder).header(of: above.name).backing?.plain.name == volume.layer(name)?.parent
   }
 
   /// The users have gone over to what was offered under this generation.
