@@ -1,4 +1,5 @@
 import CLibnfs
+import Glibc
 package import PumiceModel
 
 /// A file that a session has open. It ends with its session, or by `close`.
