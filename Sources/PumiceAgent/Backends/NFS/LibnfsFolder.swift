@@ -42,28 +42,42 @@ struct LibnfsFolder: ShareFolder {
     try await session.create(try NFSPath(name)).close()
   }
 
-  /// NFSv3 has no way to ask for blocks.
-  func grow(_ name: String, to size: ByteCount, thick: Bool) async throws(StorageError) {
-    if thick {
-      throw StorageError(.unsupported, "\(path(of: name)) can't be given all its blocks without a mount of NFS 4.2.")
-    }
-    try await withFile(name) { file throws(StorageError) in
-      guard try await file.status().size < size else { return }
+  /// With the file that making it has opened.
+  func create(_ name: String, size: ByteCount, thick: Bool) async throws(StorageError) {
+    try refuse(thick, name)
+    try reach("create")
+    let file = try await session.create(try NFSPath(name))
+    try await closing(file) { file throws(StorageError) in
       try reach("truncate")
       try await file.truncate(to: size)
     }
   }
 
+  func grow(_ name: String, to size: ByteCount, thick: Bool) async throws(StorageError) {
+    try refuse(thick, name)
+    try await withFile(name) { file, status throws(StorageError) in
+      guard status.size < size else { return }
+      try reach("truncate")
+      try await file.truncate(to: size)
+    }
+  }
+
+  /// NFSv3 has no way to ask for blocks.
+  private func refuse(_ thick: Bool, _ name: String) throws(StorageError) {
+    guard thick else { return }
+    throw StorageError(.unsupported, "\(path(of: name)) can't be given all its blocks without a mount of NFS 4.2.")
+  }
+
   func shrink(_ name: String, to size: ByteCount) async throws(StorageError) {
-    try await withFile(name) { file throws(StorageError) in
-      guard try await file.status().size > size else { return }
+    try await withFile(name) { file, status throws(StorageError) in
+      guard status.size > size else { return }
       try reach("truncate")
       try await file.truncate(to: size)
     }
   }
 
   func sync(_ name: String) async throws(StorageError) {
-    try await withFile(name) { file throws(StorageError) in
+    try await withFile(name) { file, _ throws(StorageError) in
       try reach("sync")
       try await file.sync()
     }
@@ -72,10 +86,9 @@ struct LibnfsFolder: ShareFolder {
   /// Writes a small file. When it fails, nothing is left of it, or what is left is no more than a temporary file's name should
   /// hold: the server may be away.
   func write(_ bytes: [UInt8], to name: String) async throws(StorageError) {
-    try await remove(name)
-    try await create(name)
+    let file = try await createAnew(name)
     do throws(StorageError) {
-      try await withFile(name) { file throws(StorageError) in
+      try await closing(file) { file throws(StorageError) in
         try reach("write")
         try await file.write(bytes, at: 0)
         try reach("sync")
@@ -87,8 +100,22 @@ struct LibnfsFolder: ShareFolder {
     }
   }
 
+  /// Makes an empty file in place of what has its name: most often nothing has.
+  private func createAnew(_ name: String) async throws(StorageError) -> LibnfsFile {
+    let path = try NFSPath(name)
+    do throws(StorageError) {
+      try reach("create")
+      return try await session.create(path)
+    } catch {
+      guard error.code == .conflict else { throw error }
+      try await remove(name)
+      try reach("create")
+      return try await session.create(path)
+    }
+  }
+
   func write(_ bytes: [UInt8], to name: String, at offset: Int64) async throws(StorageError) {
-    try await withFile(name) { file throws(StorageError) in
+    try await withFile(name) { file, _ throws(StorageError) in
       try reach("overwrite")
       try await file.write(bytes, at: offset)
       try reach("sync")
@@ -100,7 +127,7 @@ struct LibnfsFolder: ShareFolder {
     var attempts = 0
     while true {
       do throws(StorageError) {
-        return try await withFile(name) { file throws(StorageError) in try await file.read(count, at: offset) }
+        return try await withFile(name) { file, _ throws(StorageError) in try await file.read(count, at: offset) }
       } catch {
         if error.code == .notFound { return nil }
         // Another file may have taken its name between opening and reading.
@@ -111,7 +138,7 @@ struct LibnfsFolder: ShareFolder {
   }
 
   func open(_ name: String) async throws(StorageError) -> any ShareFile {
-    let file = try await openFile(name)
+    let (file, _) = try await openFile(name)
     guard let fault else { return file }
     return FaultingFile(file: file, fault: fault)
   }
@@ -147,9 +174,15 @@ struct LibnfsFolder: ShareFolder {
   }
 
   private func withFile<Value>(
-    _ name: String, _ body: (LibnfsFile) async throws(StorageError) -> Value
+    _ name: String, _ body: (LibnfsFile, NFSFileStatus) async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
-    let file = try await openFile(name)
+    let (file, status) = try await openFile(name)
+    return try await closing(file) { file throws(StorageError) in try await body(file, status) }
+  }
+
+  private func closing<Value>(
+    _ file: LibnfsFile, _ body: (LibnfsFile) async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
     let value: Value
     do throws(StorageError) {
       value = try await body(file)
@@ -162,17 +195,18 @@ struct LibnfsFolder: ShareFolder {
   }
 
   /// For NFSv3, opening says nothing of what it is; a server that was asked to read a FIFO might wait for a writer.
-  private func openFile(_ name: String) async throws(StorageError) -> LibnfsFile {
+  private func openFile(_ name: String) async throws(StorageError) -> (LibnfsFile, NFSFileStatus) {
     let file = try await session.open(try NFSPath(name))
     do throws(StorageError) {
-      guard try await file.status().kind == .file else {
+      let status = try await file.status()
+      guard status.kind == .file else {
         throw StorageError(.conflict, "\(path(of: name)) is not a regular file, so it can't be a volume.")
       }
+      return (file, status)
     } catch {
       try? await file.close()
       throw error
     }
-    return file
   }
 
   private func reach(_ step: String) throws(StorageError) { try fault?(step) }

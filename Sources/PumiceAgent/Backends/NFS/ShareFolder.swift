@@ -25,6 +25,9 @@ protocol ShareFolder: Sendable {
   /// Makes an empty file, readable and writable by its owner and group. Throws `conflict` when there is one.
   func create(_ name: String) async throws(StorageError)
 
+  /// Makes a file of zeros. Throws `conflict` when there is one. When it fails, a smaller one may be there.
+  func create(_ name: String, size: ByteCount, thick: Bool) async throws(StorageError)
+
   /// Makes a file larger, durably, with zeros; never smaller.
   ///
   /// - Parameter thick: Whether all its blocks shall be taken now. Throws `unsupported` where the access can't ask for it.
@@ -72,6 +75,11 @@ protocol ShareFolder: Sendable {
 }
 
 extension ShareFolder {
+  func create(_ name: String, size: ByteCount, thick: Bool) async throws(StorageError) {
+    try await create(name)
+    try await grow(name, to: size, thick: thick)
+  }
+
   /// Reads a small file (up to 1 MiB).
   func read(_ name: String) async throws(StorageError) -> [UInt8]? { try await read(name, 1 << 20, at: 0) }
 }

@@ -152,9 +152,7 @@ struct ShareVolumes: Sendable {
   /// Makes the file of a layer that its description names: all zeros, or all of what is behind it.
   func make(_ layer: NFSVolume.Layer, _ volume: NFSVolume, size: ByteCount, thick: Bool) async throws(StorageError) {
     switch layer.format {
-    case .raw:
-      try await folder.create(layer.name)
-      try await folder.grow(layer.name, to: size, thick: thick)
+    case .raw: try await folder.create(layer.name, size: size, thick: thick)
     case .qcow2:
       guard size <= QCOW2Header.maximumSize else {
         throw StorageError(
