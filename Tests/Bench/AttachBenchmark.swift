@@ -24,7 +24,7 @@ enum AttachBenchmark {
       promise: "<= 2 x by hand", holds: ours <= 2 * byHand)
   }
 
-  private static func pumice(_ round: Int, _ fleet: LoopbackFleet) async throws -> Double {
+  static func pumice(_ round: Int, _ fleet: LoopbackFleet) async throws -> Double {
     let (api, clock) = (fleet.api, ContinuousClock())
     let id = try await api.createVolume(name: "bench\(round)", gibibytes: 1)
     _ = try await api.waitForVolume(id, status: "available")

@@ -23,7 +23,8 @@ import Foundation
 
   private static let sections: [(String, @Sendable (inout Report) async throws -> Void)] = [
     ("placement", PlacementBenchmark.run), ("listing", ListingBenchmark.run), ("creation", CreationBenchmark.run),
-    ("memory", MemoryBenchmark.run), ("attach", AttachBenchmark.run),
+    ("memory", MemoryBenchmark.run), ("attach", AttachBenchmark.run), ("share", ShareBenchmark.run),
+    ("share-attach", ShareAttachBenchmark.run),
   ]
   private static let labSections: [(String, @Sendable (inout Report) async throws -> Void)] = [
     ("fleet", LabBenchmark.fleet), ("drivers", LabBenchmark.drivers),

@@ -1,4 +1,4 @@
-import Logging
+package import Logging
 public import PumiceModel
 public import PumiceWire
 import Synchronization
@@ -14,6 +14,13 @@ public struct NFSBackend: ImageBackend {
   private let logger: Logger
   /// Those whose leavings are still to be erased.
   private let unswept: UnsweptPools
+
+  /// Opens the shares from a process that shares no mounts with others of its parts.
+  package static func open(
+    _ configuration: NFSBackendConfiguration, logger: Logger
+  ) async throws(StorageError) -> NFSBackend {
+    try await open(configuration, mounts: ShareMounts(), logger: logger)
+  }
 
   /// Erases what crashes have left on those shares that are there; on the others, when they are.
   ///
