@@ -8,6 +8,28 @@ extension AgentCheck {
     return lines
   }
 
+  /// Who opens files of shares for instances. Only an operator who has chosen a way needs it.
+  func nfsConnectorLine(_ connector: AgentConfiguration.Hypervisor.NFSConnector) -> Line {
+    let part = "NFS shares"
+    let isRequired = connector != .auto
+    if connector == .mount || connector == .auto && KernelNFS.isThere {
+      guard let command = KernelNFS.command else {
+        return missing(part, "There is no mount.nfs.", "apt-get install nfs-common")
+      }
+      guard KernelNFS.isThere else {
+        return missing(
+          part, "This user can't mount, or the kernel has no NFS client.",
+          "Run as root, or set hypervisor.nfs_connector.")
+      }
+      return ok(part, "Mounted below \(configuration.nfsMountBase) with \(command).", isRequired: isRequired)
+    }
+    // Debian builds it into a module of its own, others into QEMU itself.
+    return LibvirtProbe.module("block-nfs").map { ok(part, "QEMU opens them: \($0).", isRequired: isRequired) }
+      ?? missing(
+        part, "This agent can't mount, and QEMU's NFS driver (block-nfs.so) is not where it looks for it.",
+        "apt-get install nfs-common (and run as root), or qemu-block-extra.", isRequired: isRequired)
+  }
+
   private func line(for share: NFSBackendConfiguration.Share, of backend: NFSBackendConfiguration) async -> Line {
     let part = "share \(share.share)"
     let folder: any ShareFolder

@@ -147,7 +147,7 @@ public struct AgentCheck: Sendable {
       ) { () async throws(StorageError) in
         try await LibvirtProbe.version(at: hypervisor.uri)
       }
-      return [daemon] + (await connectorLines())
+      return [daemon] + (await connectorLines()) + [nfsConnectorLine(hypervisor.nfsConnector)]
     }
   }
 
@@ -155,7 +155,7 @@ public struct AgentCheck: Sendable {
     switch configuration.hypervisor.connector {
     case .qemu:
       return [
-        LibvirtProbe.iscsiModule.map { ok("QEMU iSCSI driver", $0) }
+        LibvirtProbe.module("block-iscsi").map { ok("QEMU iSCSI driver", $0) }
           ?? missing(
             "QEMU iSCSI driver", "block-iscsi.so is not where QEMU looks for it.", "apt-get install qemu-block-extra")
       ]

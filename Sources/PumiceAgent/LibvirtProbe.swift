@@ -22,11 +22,11 @@ enum LibvirtProbe {
     }
   }
 
-  /// QEMU's iSCSI driver, which Debian packages by itself.
-  static var iscsiModule: String? {
+  /// One of QEMU's drivers that Debian packages by themselves.
+  static func module(_ name: String) -> String? {
     var matches = glob_t()
     defer { globfree(&matches) }
-    for pattern in ["/usr/lib/*/qemu/block-iscsi.so", "/usr/lib*/qemu*/block-iscsi.so"] {
+    for pattern in ["/usr/lib/*/qemu/\(name).so", "/usr/lib*/qemu*/\(name).so"] {
       if glob(pattern, 0, nil, &matches) == 0, let path = matches.gl_pathv?[0] { return String(cString: path) }
     }
     return nil
