@@ -39,8 +39,10 @@ public enum BackendConfiguration: Sendable, Equatable {
 
   /// Opens what is configured. Throws when it can't hold volumes as it is.
   ///
-  /// - Parameter mounts: Where the node's shares are mounted.
-  func open(mounts: ShareMounts, logger: Logger) async throws(StorageError) -> any VolumeBackend {
+  /// - Parameters:
+  ///   - node: Whose backend it is.
+  ///   - mounts: Where the node's shares are mounted.
+  func open(on node: NodeName, mounts: ShareMounts, logger: Logger) async throws(StorageError) -> any VolumeBackend {
     switch self {
     case .directory(let configuration): try await DirectoryBackend.open(configuration, logger: logger)
     case .lvm(let configuration):
@@ -48,7 +50,7 @@ public enum BackendConfiguration: Sendable, Equatable {
         try await LVMBackend.open(configuration, logger: logger)
       }
     case .memory(let configuration): configuration.makeBackend(on: configuration.makeDisk())
-    case .nfs(let configuration): try await NFSBackend.open(configuration, mounts: mounts, logger: logger)
+    case .nfs(let configuration): try await NFSBackend.open(configuration, of: node, mounts: mounts, logger: logger)
     }
   }
 

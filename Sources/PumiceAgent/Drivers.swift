@@ -19,7 +19,7 @@ struct Drivers {
     self.logger = logger
     mounts = ShareMounts(configuration.shareMounts)
     for backend in configuration.backends {
-      let driver = try await backend.open(mounts: mounts, logger: logger)
+      let driver = try await backend.open(on: configuration.name, mounts: mounts, logger: logger)
       node.backends.append(driver)
       if let service = driver as? any Service { services.append(service) }
     }

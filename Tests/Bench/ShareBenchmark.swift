@@ -41,7 +41,8 @@ private struct Share {
 
   private func open() async throws -> NFSBackend {
     try await NFSBackend.open(
-      NFSBackendConfiguration(name: "nfs", shares: [.init(name)], access: .libnfs), logger: NodeBenchmark.silent)
+      NFSBackendConfiguration(name: "nfs", shares: [.init(name)], access: .libnfs), of: "n1",
+      logger: NodeBenchmark.silent)
   }
 
   private func request(_ size: ByteCount, source: VolumeSource? = nil) -> VolumeRequest {

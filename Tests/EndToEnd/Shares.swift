@@ -101,7 +101,7 @@ extension EndToEndTests {
             try await api.waitUntilGone(volume)
           }
           try await eventually("nothing is left", within: .seconds(60)) {
-            try FileManager.default.contentsOfDirectory(atPath: share).isEmpty
+            try FileManager.default.contentsOfDirectory(atPath: share) == [".pumice-owner"]
           }
           try await fleet.expectNothingLeft()
         }

@@ -69,8 +69,12 @@ private struct NFSStation: Sendable {
   func open() async throws -> NFSBackend { try await Self.open(pool, mounts) }
 
   private static func open(_ pool: String, _ mounts: ShareMounts) async throws -> NFSBackend {
-    try await NFSBackend.open(
-      NFSBackendConfiguration(name: "nfs", shares: [.init(pool)], access: .mount), mounts: mounts, logger: .silent)
+    let backend = try await NFSBackend.open(
+      NFSBackendConfiguration(name: "nfs", shares: [.init(pool)], access: .mount), of: "n1", mounts: mounts,
+      logger: .silent)
+    // As an agent does with its first report.
+    _ = await backend.pools()
+    return backend
   }
 
   func files(_ text: String) async throws -> [String] {

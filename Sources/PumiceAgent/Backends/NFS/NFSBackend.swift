@@ -12,23 +12,27 @@ public struct NFSBackend: ImageBackend {
   private let configuration: NFSBackendConfiguration
   private let shares: [NFSPool]
   private let logger: Logger
-  /// Those whose leavings are still to be erased.
-  private let unswept: UnsweptPools
+  private let owner: ShareOwner
+  /// Those that nobody has reached since the start.
+  private let newcomers: Newcomers
 
   /// Opens the shares from a process that shares no mounts with others of its parts.
   package static func open(
-    _ configuration: NFSBackendConfiguration, logger: Logger
+    _ configuration: NFSBackendConfiguration, of node: NodeName, logger: Logger
   ) async throws(StorageError) -> NFSBackend {
-    try await open(configuration, mounts: ShareMounts(), logger: logger)
+    try await open(configuration, of: node, mounts: ShareMounts(), logger: logger)
   }
 
-  /// Erases what crashes have left on those shares that are there; on the others, when they are.
+  /// Asks no share for anything: a server that is away shall not hold up the agent. With the first call that reaches a share, it
+  /// becomes this backend's, and what crashes have left there is erased.
   ///
   /// Throws `invalid` for a configuration that can't work.
   ///
-  /// - Parameter mounts: Where the node's shares are mounted.
+  /// - Parameters:
+  ///   - node: Whose backend it is.
+  ///   - mounts: Where the node's shares are mounted.
   static func open(
-    _ configuration: NFSBackendConfiguration, mounts: ShareMounts, logger: Logger,
+    _ configuration: NFSBackendConfiguration, of node: NodeName, mounts: ShareMounts, logger: Logger,
     settings: ShareVolumes.Settings = ShareVolumes.Settings(), fault: LibnfsFolder.Fault? = nil
   ) async throws(StorageError) -> NFSBackend {
     try configuration.validate()
@@ -43,11 +47,9 @@ public struct NFSBackend: ImageBackend {
           access: try configuration.access(to: share, mounts: mounts, fault: fault),
           settings: settings, options: share.options))
     }
-    let backend = NFSBackend(
+    return NFSBackend(
       name: configuration.name, configuration: configuration, shares: pools, logger: logger,
-      unswept: UnsweptPools(pools.map(\.name)))
-    for pool in pools { _ = try? await backend.volumes(on: pool) }
-    return backend
+      owner: ShareOwner(node: node, backend: configuration.name), newcomers: Newcomers(pools.map(\.name)))
   }
 
   public func pools() async -> [PoolReport] {
@@ -136,7 +138,8 @@ public struct NFSBackend: ImageBackend {
 
   private func volumes(on pool: NFSPool) async throws(StorageError) -> ShareVolumes {
     let volumes = try await pool.volumes()
-    try await unswept.sweep(pool.name) { () async throws(StorageError) in
+    try await newcomers.greet(pool.name) { () async throws(StorageError) in
+      try await owner.claim(volumes.folder)
       let swept = try await volumes.sweep()
       if !swept.isEmpty {
         logger.notice(
@@ -226,19 +229,19 @@ extension NFSBackendConfiguration {
   }
 }
 
-/// Which pools have not been looked through since the start. One looks; the others do not wait for it.
-private final class UnsweptPools: Sendable {
+/// Which pools have not been reached since the start. Nothing is done with one before that has ended.
+private final class Newcomers: Sendable {
   private let names: Mutex<Set<String>>
+  private let lock = KeyedLock<String>()
 
   init(_ names: [String]) { self.names = Mutex(Set(names)) }
 
-  func sweep(_ name: String, _ body: () async throws(StorageError) -> Void) async throws(StorageError) {
-    guard names.withLock({ $0.remove(name) }) != nil else { return }
-    do throws(StorageError) {
+  func greet(_ name: String, _ body: () async throws(StorageError) -> Void) async throws(StorageError) {
+    guard names.withLock({ $0.contains(name) }) else { return }
+    try await lock.withLock(name) { () async throws(StorageError) in
+      guard names.withLock({ $0.contains(name) }) else { return }
       try await body()
-    } catch {
-      _ = names.withLock { $0.insert(name) }
-      throw error
+      _ = names.withLock { $0.remove(name) }
     }
   }
 }

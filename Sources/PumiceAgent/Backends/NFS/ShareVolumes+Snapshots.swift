@@ -35,9 +35,17 @@ extension ShareVolumes {
   }
 
   /// The users have gone over to what was offered under this generation.
+  ///
+  /// Throws `conflict` for a merge that the files know nothing of: without it, what is to go is all that has its bytes.
   func adopt(_ id: VolumeID, generation: Int) async throws(StorageError) {
     guard var volume = try await volume(id), volume.generation == generation, volume.isStepOffered == true else {
       return
+    }
+    if case .merge(let name, _)? = volume.step {
+      guard try await isMerged(name, volume) else {
+        throw StorageError(
+          .conflict, "\(folder.path(of: name)) stays: the file above it still needs it, so nobody has merged it.")
+      }
     }
     volume.finishStep()
     try await place(volume)

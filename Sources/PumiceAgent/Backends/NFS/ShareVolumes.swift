@@ -113,24 +113,37 @@ struct ShareVolumes: Sendable {
   }
 
   /// Erases what crashes have left: descriptions on their way, volumes that were never made, and steps that nobody has begun to
-  /// follow. Returns the names of what it was about.
+  /// follow. Nothing else may be under way. What can't be erased is left. Returns the names of what it was about.
   func sweep() async throws(StorageError) -> [String] {
     var swept: [String] = []
     for name in try await folder.files().keys.sorted() where Self.isTemporary(name) {
-      try await folder.remove(name)
-      swept.append(name)
+      try await tolerantly { () async throws(StorageError) in
+        try await folder.remove(name)
+        swept.append(name)
+      }
     }
     for volume in try await all() where volume.isMaking == true || volume.step != nil && volume.isStepOffered != true {
-      if volume.isMaking == true {
-        try await erase(volume)
-      } else {
-        var volume = volume
-        volume.abandonStep()
-        try await place(try await eraseUnneeded(volume))
+      try await tolerantly { () async throws(StorageError) in
+        if volume.isMaking == true {
+          try await erase(volume)
+        } else {
+          var volume = volume
+          volume.abandonStep()
+          try await place(try await eraseUnneeded(volume))
+        }
+        swept.append(FileNames(volume.id).sidecar)
       }
-      swept.append(FileNames(volume.id).sidecar)
     }
     return swept
+  }
+
+  /// One volume that can't be helped shall not hold up all others; a server that is away does.
+  private func tolerantly(_ body: () async throws(StorageError) -> Void) async throws(StorageError) {
+    do throws(StorageError) {
+      try await body()
+    } catch {
+      if [.unavailable, .timeout].contains(error.code) { throw error }
+    }
   }
 
   // MARK: Files

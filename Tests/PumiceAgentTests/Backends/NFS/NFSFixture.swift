@@ -32,15 +32,20 @@ struct NFSFixture: Sendable {
 
   /// A freshly started agent's backend.
   func open(_ power: PowerSwitch = PowerSwitch()) async throws -> NFSBackend {
-    try await NFSBackend.open(
+    let backend = try await NFSBackend.open(
       NFSBackendConfiguration(name: "nfs", shares: [.init(pool)], access: .libnfs, format: format, timeout: 10),
-      mounts: ShareMounts(.init(base: bed.folder.file("mnt"), marks: bed.folder.file("marks"))), logger: .silent,
+      of: "n1", mounts: ShareMounts(.init(base: bed.folder.file("mnt"), marks: bed.folder.file("marks"))),
+      logger: .silent,
       settings: settings, fault: { step throws(StorageError) in try power.reach(step) })
+    // As an agent does with its first report.
+    _ = await backend.pools()
+    return backend
   }
 
   /// Every file whose name, or whose description, has the text in it.
   func files(_ text: String = "") throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: path).filter { name in
+      if name == ShareOwner.file { return false }
       if text.isEmpty || name.contains(text) { return true }
       guard name.hasSuffix(".json"), let bytes = FileManager.default.contents(atPath: "\(path)/\(name)") else {
         return false
