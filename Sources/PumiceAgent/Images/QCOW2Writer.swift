@@ -33,6 +33,11 @@ struct QCOW2Writer: Sendable {
     var targets: [ImageReader.Piece] = []
     let start = position & ~(Self.region - 1)
     for piece in pieces {
+      guard piece.range.lowerBound & 0xffff == 0, piece.range.lowerBound >= position, piece.range.upperBound <= end
+      else {
+        throw StorageError(
+          .conflict, "Images can't be merged whose clusters differ: bytes begin at \(piece.range.lowerBound).")
+      }
       let (first, last) = (Int(piece.range.lowerBound - start) >> 16, Int(piece.range.upperBound - 1 - start) >> 16)
       guard let source = piece.source else {
         for index in first...last { entries[index] = 1 }

@@ -10,7 +10,7 @@ import Synchronization
 public struct NFSBackend: ImageBackend {
   public let name: String
   private let configuration: NFSBackendConfiguration
-  private let shares: [NFSPool]
+  let shares: [NFSPool]
   private let logger: Logger
   private let owner: ShareOwner
   /// Those that nobody has reached since the start.

@@ -137,7 +137,7 @@ extension NFSVolume {
   /// is named is there.
   private var isSound: Bool {
     let byName = Dictionary(layers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    guard size > .zero, byName.count == layers.count, byName[active] != nil,
+    guard size > .zero, 0..<1 << 53 ~= generation, byName.count == layers.count, byName[active] != nil,
       Set(snapshots.map(\.id)).count == snapshots.count
     else { return false }
     for layer in layers {
@@ -153,11 +153,20 @@ extension NFSVolume {
     }
     switch step {
     case .push(let layer, let snapshot), .copy(let layer, let snapshot):
-      return byName[layer] != nil && layer != active && !snapshots.contains { $0.id == snapshot.id }
-    case .revert(let layer, _, _): return byName[layer] != nil && layer != active
-    case .merge(let layer, let other): return byName[layer]?.parent != nil && byName[other] != nil && layer != other
+      return isSpare(layer) && snapshot.size > .zero && !snapshots.contains { $0.id == snapshot.id }
+    case .revert(let layer, _, _): return isSpare(layer)
+    case .merge(let layer, let other):
+      guard let parent = byName[layer]?.parent, let result = byName[other], layer != other, parent != active,
+        children(of: parent).count == 1, !snapshots.contains(where: { $0.layer == parent })
+      else { return false }
+      return other == parent || isSpare(other) && result.parent == byName[parent]?.parent
     case nil: return true
     }
+  }
+
+  /// Whether a layer is there that a step may still make, or erase.
+  private func isSpare(_ name: String) -> Bool {
+    layer(name) != nil && name != active && children(of: name).isEmpty && !snapshots.contains { $0.layer == name }
   }
 
   /// `volume-ID`, and for the layers after the first `volume-ID.` and something of letters and digits.

@@ -79,5 +79,12 @@ final class ShareMemory: Sendable {
 
   func copy(for id: VolumeID) -> Copy? { state.withLock { $0.copies[id] } }
 
+  /// Lets copies begin anew that are being made of a layer.
+  func forgetCopies(of layer: String) {
+    state.withLock { state in
+      state.copies = state.copies.filter { copy in !copy.value.source.contains { $0.name == layer } }
+    }
+  }
+
   func set(_ copy: Copy?, for id: VolumeID) { state.withLock { $0.copies[id] = copy } }
 }

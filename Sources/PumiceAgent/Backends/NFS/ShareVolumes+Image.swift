@@ -8,6 +8,8 @@ extension ShareVolumes {
       throw StorageError(.notFound, "Volume \(id) can't be opened: there is no \(folder.path(of: FileNames(id).data)).")
     }
     if !inUse {
+      // From now on it may be written to: what was copied of it by halves is of another time.
+      memory.forgetCopies(of: volume.active)
       let idle = try await settled(volume, inUse: false)
       if idle != volume { try await place(idle) }
       volume = idle

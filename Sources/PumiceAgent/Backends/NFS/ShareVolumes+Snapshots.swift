@@ -11,7 +11,7 @@ extension ShareVolumes {
     guard let step = volume.step else { return volume }
     var volume = volume
     if volume.isStepOffered != true {
-      volume.abandonStep()
+      try await abandonStep(of: &volume)
     } else {
       guard !inUse else {
         throw StorageError(
@@ -21,11 +21,47 @@ extension ShareVolumes {
       // Whether or not somebody wrote to the new layer: it is the volume's content.
       case .push, .copy, .revert: volume.finishStep()
       case .merge(let name, _):
-        if try await isMerged(name, volume) { volume.finishStep() } else { volume.abandonStep() }
+        if try await isMerged(name, volume) {
+          try await finishMerge(of: &volume, inUse: false)
+        } else {
+          volume.abandonStep()
+        }
       }
       try await place(volume)
     }
     return try await eraseUnneeded(volume)
+  }
+
+  /// Takes a step back that nobody has been told of. Layers that a merge has already put onto its result go back onto the one
+  /// that was to be merged, before the result goes.
+  func abandonStep(of volume: inout NFSVolume) async throws(StorageError) {
+    if case .merge(let name, let other)? = volume.step, let layer = volume.layer(name), let result = volume.layer(other)
+    {
+      try await rebase(volume.children(of: name), from: result, onto: layer)
+    }
+    volume.abandonStep()
+  }
+
+  /// QEMU has put the parent behind the layer that it has open. Others above the merged one, which show other snapshots, follow.
+  private func finishMerge(of volume: inout NFSVolume, inUse: Bool) async throws(StorageError) {
+    if case .merge(let name, let other)? = volume.step, let layer = volume.layer(name), let result = volume.layer(other)
+    {
+      let open = inUse ? Set(volume.image.map(\.name)) : []
+      try await rebase(volume.children(of: name).filter { !open.contains($0.name) }, from: layer, onto: result)
+    }
+    volume.finishStep()
+  }
+
+  /// Puts another layer behind those that have a certain one there.
+  private func rebase(
+    _ layers: [NFSVolume.Layer], from old: NFSVolume.Layer, onto new: NFSVolume.Layer
+  ) async throws(StorageError) {
+    for layer in layers {
+      var header = try await ImageCheck(folder: folder).header(of: layer.name)
+      guard header.backing?.plain == QCOW2Header.Backing(name: old.name, format: old.format) else { continue }
+      header.backing = QCOW2Header.Backing(name: new.name, format: new.format)
+      try await folder.write(header.encoded, to: layer.name, at: 0)
+    }
   }
 
   /// Whether QEMU has ended the merge: then it has put the parent behind the layer above.
@@ -47,14 +83,20 @@ extension ShareVolumes {
           .conflict, "\(folder.path(of: name)) stays: the file above it still needs it, so nobody has merged it.")
       }
     }
-    volume.finishStep()
+    try await finishMerge(of: &volume, inUse: true)
     try await place(volume)
   }
 
   /// The users can't go over to what was offered under this generation. A merge can wait until they can; anything else stays.
   func decline(_ id: VolumeID, generation: Int) async throws(StorageError) {
-    guard var volume = try await volume(id), volume.generation == generation, case .merge? = volume.step else { return }
-    volume.abandonStep()
+    guard var volume = try await volume(id), volume.generation == generation, volume.isStepOffered == true,
+      case .merge(let name, _)? = volume.step
+    else { return }
+    if try await isMerged(name, volume) {
+      try await finishMerge(of: &volume, inUse: true)
+    } else {
+      volume.abandonStep()
+    }
     try await place(volume)
   }
 
@@ -62,6 +104,30 @@ extension ShareVolumes {
 
   /// Makes the snapshot, unless it is there.
   func ensureSnapshot(
+    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
+  ) async throws(StorageError) -> Work<NFSVolume.Snapshot> {
+    try await cleaning(request.volume) { () async throws(StorageError) in
+      try await snapshot(id, request, inUse: inUse)
+    }
+  }
+
+  /// Takes back, as far as possible now, what a step has begun that fails; else the next call or start does.
+  private func cleaning<Value>(
+    _ id: VolumeID, _ body: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    do throws(StorageError) {
+      return try await body()
+    } catch {
+      if var half = try? await volume(id), let step = half.step, half.isStepOffered != true {
+        if case .merge = step { throw error }
+        half.abandonStep()
+        if let cleaned = try? await eraseUnneeded(half) { try? await place(cleaned) }
+      }
+      throw error
+    }
+  }
+
+  private func snapshot(
     _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
   ) async throws(StorageError) -> Work<NFSVolume.Snapshot> {
     if let other = memory.owner(of: id), other != request.volume {
@@ -79,6 +145,8 @@ extension ShareVolumes {
       return .underway(Progress(done: 0, awaits: volume.generation))
     }
     volume = try await settled(volume, inUse: inUse)
+    // It may have been on its way to users that are gone now.
+    if let snapshot = volume.snapshot(id) { return .done(snapshot) }
     try await ImageCheck(folder: folder).check(volume.image)
     let snapshot = NFSVolume.Snapshot(id, request, of: volume, created: settings.now())
     if let copied = try await copied(snapshot, volume) { return .done(copied) }
@@ -125,7 +193,8 @@ extension ShareVolumes {
     if volume.step != nil, inUse, volume.isStepOffered == true {
       return Progress(done: 0, awaits: volume.generation)
     }
-    let goesOn = volume.merging != nil && volume.isStepOffered != true && !inUse
+    let isOpen = inUse && volume.merging.map { merged in volume.image.contains { $0.name == merged.name } } == true
+    let goesOn = volume.merging != nil && volume.isStepOffered != true && !isOpen
     if !goesOn { volume = try await settled(volume, inUse: inUse) }
     if volume.snapshot(id) != nil { volume.remove(id) }
     if volume != placed {
@@ -158,6 +227,8 @@ extension ShareVolumes {
     _ layer: NFSVolume.Layer, isOpen: Bool, _ volume: inout NFSVolume
   ) async throws(StorageError) {
     guard let parent = layer.parent.flatMap({ volume.layer($0) }) else { return }
+    // Since an earlier attempt was given up, somebody may have written to the layer.
+    memory.set(nil, for: volume.id)
     if isOpen || parent.format == .raw {
       volume.begin(.merge(layer: layer.name, into: parent.name))
       if isOpen { volume.isStepOffered = true }
@@ -181,11 +252,7 @@ extension ShareVolumes {
         pair, into: target.name, over: target.parent.flatMap { volume.layer($0) }.map { ($0.name, $0.format) },
         of: volume.id)
     guard progress.isComplete else { return progress }
-    for above in volume.children(of: layer.name) {
-      var header = try await ImageCheck(folder: folder).header(of: above.name)
-      header.backing = QCOW2Header.Backing(name: target.name, format: target.format)
-      try await folder.write(header.encoded, to: above.name, at: 0)
-    }
+    try await rebase(volume.children(of: layer.name), from: layer, onto: target)
     return .complete
   }
 
@@ -193,6 +260,10 @@ extension ShareVolumes {
 
   /// Gives the volume the snapshot's content, by a new layer in front of it.
   func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> NFSVolume {
+    try await cleaning(id) { () async throws(StorageError) in try await reverted(id, request) }
+  }
+
+  private func reverted(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> NFSVolume {
     guard var volume = try await volume(id) else {
       throw StorageError(
         .notFound, "Volume \(id) can't be reverted: there is no \(folder.path(of: FileNames(id).data)).")

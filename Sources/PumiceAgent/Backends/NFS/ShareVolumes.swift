@@ -54,16 +54,15 @@ struct ShareVolumes: Sendable {
   func place(_ volume: NFSVolume) async throws(StorageError) {
     let sidecar = FileNames(volume.id).sidecar
     let name = Self.temporaryNames(of: volume.id)[memory.slot(of: volume.id) % Self.slots]
-    memory.note(name, of: volume.id)
     do throws(StorageError) {
       try await folder.write(try volume.encoded(), to: name)
       try await folder.rename(name, to: sidecar)
       try await folder.sync()
     } catch {
+      memory.note(name, of: volume.id)
       memory.skipSlot(of: volume.id)
       throw error
     }
-    memory.forget(name, of: volume.id)
   }
 
   /// The names that a description may have before it is put in place: several, so that a request which the server carries out
@@ -128,7 +127,7 @@ struct ShareVolumes: Sendable {
           try await erase(volume)
         } else {
           var volume = volume
-          volume.abandonStep()
+          try await abandonStep(of: &volume)
           try await place(try await eraseUnneeded(volume))
         }
         swept.append(FileNames(volume.id).sidecar)

@@ -17,11 +17,15 @@ struct NFSFixture: Sendable {
   var settings = ShareVolumes.Settings()
 
   static func with(
-    format: SharedImage.Format = .raw, settings: ShareVolumes.Settings = .init(),
+    format: SharedImage.Format = .raw, settings: ShareVolumes.Settings = .init(), isInMemory: Bool = false,
     _ body: (NFSFixture) async throws -> Void
   ) async throws {
     try await Bed.with { bed in
-      let path = try bed.folder.folder("export")
+      // In memory, nothing waits for a disk.
+      let memory = "/dev/shm/\((bed.folder.path as NSString).lastPathComponent)"
+      defer { if isInMemory { try? FileManager.default.removeItem(atPath: memory) } }
+      let path = isInMemory ? memory : try bed.folder.folder("export")
+      if isInMemory { try await bed.run(["mkdir", "-m", "700", path]) }
       let server = try GaneshaDaemon(in: bed, exports: [.init(path: path)])
       try await server.start()
       try await body(NFSFixture(path: path, server: server, bed: bed, format: format, settings: settings))
