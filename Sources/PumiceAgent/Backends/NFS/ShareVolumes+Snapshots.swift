@@ -268,7 +268,11 @@ extension ShareVolumes {
       throw StorageError(
         .notFound, "Volume \(id) can't be reverted: there is no \(folder.path(of: FileNames(id).data)).")
     }
-    if volume.reverted == request.revision { return volume }
+    if volume.reverted == request.revision {
+      let cleared = try await eraseUnneeded(volume)
+      if cleared != volume { try await place(cleared) }
+      return cleared
+    }
     volume = try await settled(volume, inUse: false)
     guard let snapshot = volume.snapshot(request.snapshot) else {
       throw StorageError(
