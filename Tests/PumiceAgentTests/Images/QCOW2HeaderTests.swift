@@ -59,7 +59,7 @@ struct QCOW2HeaderTests {
     ("create -f qcow2 -o compression_type=zstd IMAGE 1M", "not allowed"),
     ("create -f qcow2 -u -b /etc/passwd -F vmdk IMAGE 1M", "vmdk"),
     (
-      "create -f qcow2 --object secret,id=s,data=1 -o encrypt.format=luks,encrypt.iter-time=10,encrypt.key-secret=s IMAGE 1M",
+      "create -f qcow2 --object secret,id=s,data=1 -o encrypt.format=aes,encrypt.key-secret=s IMAGE 1M",
       "encrypted"
     ),
     ("create -f raw IMAGE 1M", "does not begin"), ("create -f vmdk IMAGE 1M", "does not begin"),
