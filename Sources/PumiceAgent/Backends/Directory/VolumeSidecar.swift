@@ -106,7 +106,10 @@ extension Sidecar {
     }
     self = sidecar
   }
+}
 
+extension Encodable {
+  /// As the text of a file for people to read, too.
   func encoded() throws(StorageError) -> [UInt8] {
     do {
       let encoder = JSONEncoder()

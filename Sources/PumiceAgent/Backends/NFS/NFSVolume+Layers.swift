@@ -101,15 +101,26 @@ extension NFSVolume {
   // MARK: For those who open it
 
   /// The chain that shows the volume now.
-  var image: [SharedImage.Layer] { chain(from: active).map { SharedImage.Layer(name: $0.name, format: $0.format) } }
+  var image: [SharedImage.Layer] { image(from: active) }
+
+  /// The chain that begins with a layer.
+  func image(from name: String) -> [SharedImage.Layer] { chain(from: name).map(\.shared) }
 
   /// The chain that those who have the volume open have to go over to; `nil` when they need not.
   var offeredImage: [SharedImage.Layer]? {
     guard isStepOffered == true else { return nil }
     return switch step {
-    case .push(let name, _): chain(from: name).map { SharedImage.Layer(name: $0.name, format: $0.format) }
+    case .push(let name, _): image(from: name)
     case .merge(let name, _) where image.contains { $0.name == name }: image.filter { $0.name != name }
     case .merge, .copy, .revert, nil: nil
     }
   }
+}
+
+extension NFSVolume.Layer {
+  /// As others are told of it.
+  var shared: SharedImage.Layer { SharedImage.Layer(name: name, format: format) }
+
+  /// As the header of a layer in front of it names it.
+  var backing: QCOW2Header.Backing { QCOW2Header.Backing(name: name, format: format) }
 }

@@ -123,16 +123,6 @@ extension NFSVolume {
     self = volume
   }
 
-  func encoded() throws(StorageError) -> [UInt8] {
-    do {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
-    } catch {
-      throw StorageError.wrap(error, "Writing a description as JSON")
-    }
-  }
-
   /// Whether it can be followed without falling: names are those of files of this volume, parents lead to an end, and whatever
   /// is named is there.
   private var isSound: Bool {

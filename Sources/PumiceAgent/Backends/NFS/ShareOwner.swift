@@ -39,14 +39,4 @@ struct ShareOwner: Codable, Equatable, Sendable {
     guard let bytes = try await folder.read(Self.file), !bytes.isEmpty else { return nil }
     return (try? JSONDecoder().decode(Self.self, from: Data(bytes))) == self
   }
-
-  private func encoded() throws(StorageError) -> [UInt8] {
-    do {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
-    } catch {
-      throw StorageError.wrap(error, "Writing an owner as JSON")
-    }
-  }
 }

@@ -58,8 +58,8 @@ extension ShareVolumes {
   ) async throws(StorageError) {
     for layer in layers {
       var header = try await ImageCheck(folder: folder).header(of: layer.name)
-      guard header.backing?.plain == QCOW2Header.Backing(name: old.name, format: old.format) else { continue }
-      header.backing = QCOW2Header.Backing(name: new.name, format: new.format)
+      guard header.backing?.plain == old.backing else { continue }
+      header.backing = new.backing
       try await folder.write(header.encoded, to: layer.name, at: 0)
     }
   }
@@ -209,7 +209,7 @@ extension ShareVolumes {
       let isOpen = inUse && volume.image.contains { $0.name == layer.name }
       if volume.step == nil {
         try await ImageCheck(folder: folder).check(
-          volume.chain(from: layer.name).map { SharedImage.Layer(name: $0.name, format: $0.format) })
+          volume.image(from: layer.name))
         try await beginMerge(layer, isOpen: isOpen, &volume)
       }
       placed = volume
@@ -244,13 +244,12 @@ extension ShareVolumes {
     guard case .merge(_, let name)? = volume.step, let target = volume.layer(name),
       let parent = layer.parent.flatMap({ volume.layer($0) })
     else { return .complete }
-    let pair = [layer, parent].map { SharedImage.Layer(name: $0.name, format: $0.format) }
+    let pair = [layer, parent].map(\.shared)
     let progress =
       target == parent
       ? try await mergeSlice(pair[0], into: target.name, of: volume.id)
       : try await mergeSlice(
-        pair, into: target.name, over: target.parent.flatMap { volume.layer($0) }.map { ($0.name, $0.format) },
-        of: volume.id)
+        pair, into: target.name, over: target.parent.flatMap { volume.layer($0) }?.backing, of: volume.id)
     guard progress.isComplete else { return progress }
     try await rebase(volume.children(of: layer.name), from: layer, onto: target)
     return .complete
@@ -279,7 +278,7 @@ extension ShareVolumes {
         .notFound, "Volume \(id) can't be reverted to snapshot \(request.snapshot): there is no such snapshot of it.")
     }
     try await ImageCheck(folder: folder).check(
-      volume.chain(from: snapshot.layer).map { SharedImage.Layer(name: $0.name, format: $0.format) })
+      volume.image(from: snapshot.layer))
     let isRaw = volume.layer(snapshot.layer)?.format == .raw
     let layer = NFSVolume.Layer(name: newLayerName(of: id), format: .qcow2, parent: snapshot.layer)
     let copy = NFSVolume.Layer(name: layer.name, format: .raw, parent: nil)

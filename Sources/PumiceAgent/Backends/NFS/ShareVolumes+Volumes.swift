@@ -64,7 +64,7 @@ extension ShareVolumes {
   private func source(
     _ source: VolumeSource, for id: VolumeID, _ size: ByteCount, _ use: VolumeUse
   ) async throws(StorageError) -> ([SharedImage.Layer], ByteCount) {
-    let image: [NFSVolume.Layer]
+    let layers: [SharedImage.Layer]
     let (length, kind): (ByteCount, String)
     switch source {
     case .snapshot(let snapshot, let volume):
@@ -73,7 +73,7 @@ extension ShareVolumes {
           .notFound,
           "Volume \(id) can't be made from snapshot \(snapshot) of volume \(volume): there is no such snapshot.")
       }
-      (image, length, kind) = (origin.chain(from: found.layer), found.size, "snapshot \(snapshot) of volume \(volume)")
+      (layers, length, kind) = (origin.image(from: found.layer), found.size, "snapshot \(snapshot) of volume \(volume)")
     case .volume(let volume):
       guard let origin = try await self.volume(volume) else {
         throw StorageError(
@@ -86,12 +86,11 @@ extension ShareVolumes {
           "Volume \(id) can't be made from volume \(volume), which is in use. Take a snapshot and make it from that.")
       }
       let idle = try await settled(origin, inUse: false)
-      (image, length, kind) = (idle.chain(from: idle.active), idle.size, "volume \(volume)")
+      (layers, length, kind) = (idle.image, idle.size, "volume \(volume)")
     }
     guard size >= length else {
       throw .invalid("size", "of volume \(id) must be at least that of \(kind), \(length); it is \(size).")
     }
-    let layers = image.map { SharedImage.Layer(name: $0.name, format: $0.format) }
     try await ImageCheck(folder: folder).check(layers)
     return (layers, length)
   }

@@ -170,9 +170,7 @@ struct ShareVolumes: Sendable {
         throw StorageError(
           .noSpace, "\(folder.path(of: layer.name)) can't be made: qcow2 images have up to \(QCOW2Header.maximumSize).")
       }
-      let backing = layer.parent.flatMap { volume.layer($0) }.map {
-        QCOW2Header.Backing(name: $0.name, format: $0.format)
-      }
+      let backing = layer.parent.flatMap { volume.layer($0) }?.backing
       let file = QCOW2Header(size: size, backing: backing).emptyFile
       try await folder.write(file.bytes, to: layer.name)
       try await folder.grow(layer.name, to: file.size, thick: false)
