@@ -28,6 +28,7 @@ extension NodeService {
             "Volume \(request.volume) can't be exported: it is not on pool \(request.backend)#\(request.pool) of node \(identity.name)."
           )
         }
+        try requireAlone(id, stored, on: backend)
         if let old = record, old.export.initiator != request.initiator || old.export.readOnly != request.readOnly {
           // Another initiator is another export: the old one is fenced, and its secret goes with it.
           try await fence(old)
@@ -68,6 +69,20 @@ extension NodeService {
     }
   }
 
+  /// Throws `inUse` while the volume is, or may be, somebody else's; unless it was made for several.
+  private func requireAlone(
+    _ id: AttachmentID, _ stored: StoredVolume, on backend: any VolumeBackend
+  ) throws(StorageError) {
+    let other = exports.all.first {
+      $0.attachment != id && $0.export.volume == stored.id && $0.export.backend == backend.name
+    }
+    guard let other, !stored.isMultiattach else { return }
+    throw StorageError(
+      .inUse,
+      "Volume \(stored.id) can't be exported for attachment \(id): it is for one instance, and is exported to "
+        + "\(other.export.initiator) for attachment \(other.attachment).")
+  }
+
   /// The volume's exports that shall stand.
   func standingExports(of volume: VolumeID, on backend: String) -> [ExportRecord] {
     exports.all.filter { $0.export.volume == volume && $0.export.backend == backend && !$0.isLeaving }
@@ -86,8 +101,16 @@ extension NodeService {
     if let backend = try backend(named: record.export.backend) as? any ActivatingBackend {
       try await backend.activate(record.export.volume, pool: record.export.pool)
     }
-    if record.export.isShared { return try await sharedTarget(of: record.export, isInUse: isInUse) }
-    return record.export.isLocal ? record.export.localTarget : try await exporter().ensure(record.export)
+    var target =
+      if record.export.isShared {
+        try await sharedTarget(of: record.export, isInUse: isInUse)
+      } else if record.export.isLocal {
+        record.export.localTarget
+      } else {
+        try await exporter().ensure(record.export)
+      }
+    if stored.isMultiattach { target.shareable = true }
+    return target
   }
 
   /// Refuses the initiator, and forgets the record once that is certain. Inside the volume's lock.

@@ -10,6 +10,12 @@ extension NodeService {
     guard request.source?.volume != id else {
       throw .invalid("source", "of volume \(id) must be another volume, or a snapshot of another.")
     }
+    guard request.multiattach != true || backend.allowsMultiattach else {
+      throw StorageError(
+        .unsupported,
+        "Volume \(id) can't be made for several instances at the same time: volumes of backend \(backend.name) are for one."
+      )
+    }
     return try await withLocks(of: id, and: request.source?.volume) { () async throws(StorageError) in
       try await admit(id, request.revision, on: backend, pool: request.pool)
       if request.mustExist == true, try await backend.volume(id) == nil {

@@ -144,6 +144,9 @@ public final class NodeService: NodeAPI {
         }
         if isLocal { protocols.append(ConnectorDescription.localProtocol) }
         pool.capabilities["storage_protocol"] = protocols
+        if pool.capabilities["multiattach"] == nil || !backend.allowsMultiattach {
+          pool.capabilities["multiattach"] = [backend.allowsMultiattach ? "True" : "False"]
+        }
         pools.append(pool)
       }
     }

@@ -3,7 +3,8 @@ public import PumiceModel
 
 /// The use cases of attachments, and what the reconciler writes about them. Each is one transaction.
 extension Tables {
-  /// Reserves the volume for the instance. Refused unless the volume is available and nothing holds it.
+  /// Reserves the volume for the instance. Refused unless the volume is available and nothing holds it; one that several
+  /// instances may have is refused only to those that have it.
   public mutating func attach(
     _ volumeID: VolumeID, to instance: InstanceID, device: String?, of project: ProjectID?, at now: Timestamp,
     in surroundings: Surroundings
@@ -15,7 +16,7 @@ extension Tables {
     guard volume.state == .available else {
       throw StorageError(.conflict, "\(volume.label) is \(volume.state.rawValue), so it can't be attached.")
     }
-    if let holder = holders(of: volumeID).first {
+    if let holder = holders(of: volumeID).first(where: { !volume.isMultiattach || $0.instance == instance }) {
       throw StorageError(
         .conflict,
         "\(volume.label) is \(holder.state.rawValue) to instance \(holder.instance), so it can't be attached.")

@@ -20,12 +20,16 @@ struct GuestHold {
   /// Notes in the row that the volume is in use, and asks its guest to hold still. Only the first time that the snapshot is
   /// asked for: what an unanswered call did before, it may have done while the guest was writing.
   static func begin(for snapshot: Snapshot, by runner: PendingWorkRunner) async throws -> GuestHold {
-    let holder = runner.store.tables.holders(of: snapshot.volume).first { $0.state == .attached }
-    guard let holder else { return GuestHold(snapshot, .not(because: nil)) }
+    let holders = runner.store.tables.holders(of: snapshot.volume).filter { $0.state == .attached }
+    guard let holder = holders.first else { return GuestHold(snapshot, .not(because: nil)) }
     guard snapshot.consistency == nil else {
       return GuestHold(snapshot, .not(because: "It took more than one call, and the guest was not held for all."))
     }
     try await runner.store.write { try $0.noteUse(snapshot) }
+    guard holders.count == 1 else {
+      return GuestHold(
+        snapshot, .not(because: "\(holders.count) instances have the volume, and hold still one by one only."))
+    }
     let seconds = Int(runner.policy.quiesceTimeout.components.seconds)
     guard seconds > 0 else { return GuestHold(snapshot, .not(because: "Guests are not asked to hold still.")) }
     do throws(StorageError) {

@@ -16,6 +16,7 @@ extension PendingWorkRunner {
       do {
         var request = try request(volume, on: pool, size: volume.size)
         request.source = volume.source
+        request.multiattach = volume.isMultiattach
         let progress = try await node(pool.node).ensureVolume(volume.id, request)
         try await store.write { tables in
           if progress.isComplete {

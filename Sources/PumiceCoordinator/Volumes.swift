@@ -53,8 +53,8 @@ extension Tables {
     try checkQuota(of: order.project, adding: 1, growingBy: size, to: size, type: type)
     var volume = Volume(
       id: surroundings.newID(), project: order.project, user: order.user, name: order.name, summary: order.summary,
-      metadata: order.metadata, size: size, type: type.id, source: original?.source,
-      availabilityZone: order.availabilityZone, createdAt: now)
+      metadata: order.metadata, size: size, type: type.id, isMultiattach: type.allowsMultiattach,
+      source: original?.source, availabilityZone: order.availabilityZone, createdAt: now)
     put(volume)
     try place(volume, policy: policy, requestID: order.requestID, at: now, in: surroundings)
     volume = volumes[volume.id] ?? volume

@@ -54,6 +54,8 @@ public struct Volume: Sendable, Equatable, Codable {
   public var metadata: [String: String]
   public private(set) var size: ByteCount
   public let type: VolumeTypeID
+  /// `nil` is `false`.
+  private let multiattach: Bool?
   /// Where its first bytes come from; `nil` for zeros.
   public let source: VolumeSource?
   /// Where the user wants it; `nil` for anywhere.
@@ -80,8 +82,8 @@ public struct Volume: Sendable, Equatable, Codable {
   /// A volume that has been asked for and is nowhere yet.
   public init(
     id: VolumeID, project: ProjectID, user: String = "", name: String, summary: String = "",
-    metadata: [String: String] = [:], size: ByteCount, type: VolumeTypeID, source: VolumeSource? = nil,
-    availabilityZone: String? = nil, createdAt: Timestamp
+    metadata: [String: String] = [:], size: ByteCount, type: VolumeTypeID, isMultiattach: Bool = false,
+    source: VolumeSource? = nil, availabilityZone: String? = nil, createdAt: Timestamp
   ) {
     self.id = id
     self.project = project
@@ -91,6 +93,7 @@ public struct Volume: Sendable, Equatable, Codable {
     self.metadata = metadata
     self.size = size
     self.type = type
+    multiattach = isMultiattach ? true : nil
     self.source = source
     requestedZone = availabilityZone
     self.availabilityZone = availabilityZone
@@ -110,6 +113,9 @@ public struct Volume: Sendable, Equatable, Codable {
     case .available, .errorExtending, .error, .deleted: nil
     }
   }
+
+  /// Whether several instances may have it at the same time, each of them writing.
+  public var isMultiattach: Bool { multiattach == true }
 
   /// What a quota counts for it: the size it has or is growing to; nothing once it is gone.
   public var promisedSize: ByteCount {

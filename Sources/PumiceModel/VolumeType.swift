@@ -21,4 +21,10 @@ public struct VolumeType: Sendable, Equatable, Codable {
     self.extraSpecs = extraSpecs
     self.createdAt = createdAt
   }
+
+  /// Whether volumes of it may be attached to several instances at the same time: when that is asked of their pool, with
+  /// `multiattach=<is> True`, as in Cinder since 3.50.
+  public var allowsMultiattach: Bool {
+    ExtraSpecs(extraSpecs).demands.contains { $0.capability == "multiattach" && $0.comparison == .means(true) }
+  }
 }

@@ -31,6 +31,9 @@ public struct VolumeRequest: Sendable, Equatable, Codable {
   /// Whether the volume has been there before: one that is missing is then `notFound`, and never made anew, empty. `nil`
   /// is `false`.
   public var mustExist: Bool?
+  /// Whether several instances may have the new volume at the same time; an existing volume stays as it was made. `nil` is
+  /// `false`.
+  public var multiattach: Bool?
   public var description: VolumeDescription
 
   public init(
@@ -179,6 +182,8 @@ public struct ExportedTarget: Sendable, Equatable, Codable, CustomStringConverti
   public var targetAccount: TargetAccount?
   /// The files to open, for `nfs`.
   public var image: SharedImage?
+  /// Whether other instances may have the volume at the same time. `nil` is `false`.
+  public var shareable: Bool?
 
   public init(
     protocolName: String = "iscsi", portals: [String], iqn: String, lun: Int, initiator: String, chapUser: String,

@@ -65,11 +65,13 @@ final class NodeFixture: Sendable {
   // MARK: Requests
 
   func volumeRequest(
-    _ revision: Revision = 1, size: ByteCount = .gibibytes(1), source: VolumeSource? = nil
+    _ revision: Revision = 1, size: ByteCount = .gibibytes(1), source: VolumeSource? = nil, multiattach: Bool? = nil
   ) -> VolumeRequest {
-    VolumeRequest(
+    var request = VolumeRequest(
       revision: revision, backend: "mem", pool: "mem", size: size, source: source,
       description: VolumeDescription(name: "db", project: "red", type: "fast"))
+    request.multiattach = multiattach
+    return request
   }
 
   func snapshotRequest(_ volume: VolumeID, _ revision: Revision = 1) -> SnapshotRequest {

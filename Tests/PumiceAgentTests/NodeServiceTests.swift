@@ -108,11 +108,35 @@ import Testing
   @Test func everyAttachmentHasItsOwnAccount() async throws {
     let node = fixture.start()
     let other = AttachmentID.random()
-    _ = try await node.ensureVolume(volume, fixture.volumeRequest())
+    _ = try await node.ensureVolume(volume, fixture.volumeRequest(multiattach: true))
     let first = try await node.ensureExport(attachment, fixture.exportRequest(volume, attachment))
     let second = try await node.ensureExport(other, fixture.exportRequest(volume, other))
     #expect(first.chapUser != second.chapUser)
     #expect(first.chapSecret != second.chapSecret)
+  }
+
+  @Test func aVolumeForOneIsExportedToNoOther() async throws {
+    let node = fixture.start()
+    let other = AttachmentID.random()
+    try await fixture.attach(volume, attachment, by: node)
+    let error = await #expect(throws: StorageError.self) {
+      try await node.ensureExport(other, fixture.exportRequest(volume, other))
+    }
+    #expect(error?.code == .inUse && error?.message.contains("\(attachment)") == true)
+    #expect(fixture.exportRecords.map(\.attachment) == [attachment])
+    try await node.removeConnection(attachment, ConnectionRemoval(revision: 2, instance: fixture.instance))
+    try await node.removeExport(attachment, ExportRemoval(revision: 2))
+    let target = try await node.ensureExport(other, fixture.exportRequest(volume, other))
+    #expect(target.shareable == nil)
+  }
+
+  @Test func aVolumeForSeveralIsShareableToEach() async throws {
+    let node = fixture.start()
+    _ = try await node.ensureVolume(volume, fixture.volumeRequest(multiattach: true))
+    for id in [attachment, .random()] {
+      #expect(try await node.ensureExport(id, fixture.exportRequest(volume, id)).shareable == true)
+    }
+    #expect(try await node.report().pools[0].capabilities["multiattach"] == ["True"])
   }
 
   @Test func aRemovedExportIsRefusedAndItsSessionEnded() async throws {
@@ -128,7 +152,7 @@ import Testing
   @Test func removingOneExportLeavesTheOthers() async throws {
     let node = fixture.start()
     let other = AttachmentID.random()
-    _ = try await node.ensureVolume(volume, fixture.volumeRequest())
+    _ = try await node.ensureVolume(volume, fixture.volumeRequest(multiattach: true))
     for id in [attachment, other] { _ = try await node.ensureExport(id, fixture.exportRequest(volume, id)) }
     try await node.removeExport(attachment, ExportRemoval(revision: 2))
     #expect(try await node.inventory().exports.map(\.attachment) == [other])

@@ -67,7 +67,14 @@ final class Fleet: Sendable {
         store: store, directory: directory, policy: policy, surroundings: surroundings, logger: .silent)
       await withTaskGroup(of: Void.self) { group in
         group.addTask { try? await store.run() }
-        try? await store.write { $0.ensureDefaultType(at: surroundings.now(), in: surroundings) }
+        try? await store.write { tables in
+          tables.ensureDefaultType(at: surroundings.now(), in: surroundings)
+          guard tables.type(named: OrderDesk.typeForSeveral) == nil else { return }
+          tables.put(
+            VolumeType(
+              id: surroundings.newID(), name: OrderDesk.typeForSeveral, extraSpecs: ["multiattach": "<is> True"],
+              createdAt: surroundings.now()))
+        }
         state.withLock { $0.coordinator = Coordinator(process: process, store: store, watch: watch) }
         group.addTask { try? await watch.run() }
         group.addTask { try? await reconciler.run() }

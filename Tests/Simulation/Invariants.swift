@@ -7,7 +7,7 @@ import PumiceModel
 struct Invariants {
   let fleet: Fleet
 
-  /// At every step: no volume is in two running instances, none that the store calls available is in any, and none is in an
+  /// At every step: no volume is in two running instances, unless it is for several; none that the store calls available is in any, and none is in an
   /// instance without a target or a record that keeps it.
   func duringTheRun() -> String? {
     let tables = fleet.coordinator?.store.tables
@@ -18,7 +18,9 @@ struct Invariants {
         if slot.isLocal, !node.exportRecords().contains(slot.disk.attachment) {
           return "Volume \(volume) is a device of instance \(instance), and \(node.name) has no record of that."
         }
-        if let other = seen.updateValue(instance, forKey: volume), other != instance {
+        if let other = seen.updateValue(instance, forKey: volume), other != instance,
+          !(tables?.volumes[volume]?.isMultiattach ?? slot.disk.isShareable)
+        {
           return "Volume \(volume) is in instances \(other) and \(instance)."
         }
         if let tables, tables.volumes[volume]?.state == .available, tables.holders(of: volume).isEmpty {
@@ -92,7 +94,9 @@ struct Invariants {
     }
 
     for attachment in tables.attachments.values where attachment.state == .attached {
-      if tables.holders(of: attachment.volume).count > 1 {
+      let holders = tables.holders(of: attachment.volume)
+      let isForSeveral = tables.volumes[attachment.volume]?.isMultiattach == true
+      if isForSeveral ? Set(holders.map(\.instance)).count < holders.count : holders.count > 1 {
         violations.append("Volume \(attachment.volume) is attached twice.")
       }
     }

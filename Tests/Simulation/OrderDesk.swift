@@ -20,8 +20,13 @@ struct OrderDesk {
 
   // MARK: Volumes
 
+  /// The name of the type whose volumes several instances may have.
+  static let typeForSeveral = "several"
+
   func create() {
-    create(VolumeOrder(project: world.chance(50) ? "red" : "blue", size: .gibibytes(world.random(1...30))))
+    var order = VolumeOrder(project: world.chance(50) ? "red" : "blue", size: .gibibytes(world.random(1...30)))
+    if world.chance(20) { order.type = Self.typeForSeveral }
+    create(order)
   }
 
   func copy(_ snapshot: Snapshot) {

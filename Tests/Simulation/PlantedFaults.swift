@@ -16,7 +16,7 @@ struct PlantedFaults: Sendable {
   var keepsErasedVolumes = false
   /// The agent says that a volume is made and makes none.
   var skipsProvisioning = false
-  /// Two attachments of one volume are let through.
+  /// Two attachments of one volume are let through, by the store and by the agents.
   var attachesTwice = false
   /// The agent works on a volume for ever.
   var neverFinishes = false
@@ -75,6 +75,7 @@ struct LyingNode: NodeAPI {
     if faults.neverFinishes { return Progress(done: 0.5) }
     var request = request
     if faults.copiesNothing { request.source = nil }
+    if faults.attachesTwice { request.multiattach = true }
     return try await honest.ensureVolume(id, request)
   }
 

@@ -43,7 +43,7 @@ final class Workload: Sendable {
     case 0...5: desk.create()
     case 6...11:
       // Mostly one that may be attached, sometimes one that must be refused.
-      let free = volumes.filter { $0.state == .available && tables.holders(of: $0.id).isEmpty }
+      let free = volumes.filter { $0.state == .available && ($0.isMultiattach || tables.holders(of: $0.id).isEmpty) }
       if let volume = world.pick(world.chance(85) ? free : volumes), let instance = world.pick(instances(tables)) {
         desk.attach(volume, to: instance)
       }

@@ -69,7 +69,7 @@ import Testing
     fleet.startCoordinator()
     fleet.world.run(for: .seconds(5))
     let tables = try #require(fleet.coordinator?.store.tables)
-    #expect(tables.types.count == 1)
+    #expect(Set(tables.types.values.map(\.name)) == [VolumeType.defaultName, OrderDesk.typeForSeveral])
   }
 
   private final class Box<Value: Sendable>: Sendable {

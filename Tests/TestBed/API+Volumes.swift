@@ -12,6 +12,13 @@ extension API {
     return id
   }
 
+  /// A type whose volumes several instances may have.
+  public func createSharedType(_ name: String) async throws {
+    try await post(
+      "/v3/\(project)/types",
+      ["volume_type": ["name": .string(name), "extra_specs": ["multiattach": "<is> True"]]])
+  }
+
   public func volume(_ id: VolumeID) async throws -> JSON {
     try await get("/v3/\(project)/volumes/\(id)")["volume"]
   }

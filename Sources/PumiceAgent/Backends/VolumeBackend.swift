@@ -24,6 +24,10 @@ public protocol VolumeBackend: Sendable {
   /// The name from the configuration, unique on the node.
   var name: String { get }
 
+  /// Whether several may write to one of its volumes at the same time, when it was made for that. Without it, a volume is never
+  /// exported for two attachments.
+  var allowsMultiattach: Bool { get }
+
   /// What each pool has now. A pool that can't be read says so in `downReason`; it is not an error.
   func pools() async -> [PoolReport]
 
@@ -77,6 +81,8 @@ public protocol VolumeBackend: Sendable {
 }
 
 extension VolumeBackend {
+  public var allowsMultiattach: Bool { false }
+
   /// Of a volume that nobody uses, from a source that nobody uses.
   public func ensure(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Work<StoredVolume> {
     try await ensure(id, request, VolumeUse())
@@ -150,9 +156,12 @@ public struct StoredVolume: Sendable, Equatable {
   /// What to export: an absolute path, or a name only the in-memory drivers know.
   public let path: String
   public let description: VolumeDescription
+  /// Whether it was made for several instances at the same time.
+  public let isMultiattach: Bool
 
   public init(
-    id: VolumeID, pool: String, size: ByteCount, revision: Revision, path: String, description: VolumeDescription
+    id: VolumeID, pool: String, size: ByteCount, revision: Revision, path: String, description: VolumeDescription,
+    isMultiattach: Bool = false
   ) {
     self.id = id
     self.pool = pool
@@ -160,6 +169,7 @@ public struct StoredVolume: Sendable, Equatable {
     self.revision = revision
     self.path = path
     self.description = description
+    self.isMultiattach = isMultiattach
   }
 }
 

@@ -27,7 +27,7 @@ struct DiskXML: Sendable, Hashable {
         Self.source(location, of: disk.attachment),
       ] + Self.backingStore(of: location) + [
         XMLElement("target", ["dev": target.name, "bus": target.bus.rawValue])
-      ] + (disk.readOnly ? [XMLElement("readonly")] : []) + [
+      ] + (disk.readOnly ? [XMLElement("readonly")] : []) + (disk.isShareable ? [XMLElement("shareable")] : []) + [
         XMLElement("serial", text: disk.volume.description),
         XMLElement("alias", ["name": Self.alias(of: disk.attachment)]),
       ])
@@ -55,6 +55,7 @@ struct DiskXML: Sendable, Hashable {
   var bus: DiskTarget.Bus? { element.first("target")?["bus"].flatMap { DiskTarget.Bus(rawValue: $0) } }
   var location: DiskLocation { DiskLocation(of: element) }
   var isReadOnly: Bool { element.first("readonly") != nil }
+  var isShareable: Bool { element.first("shareable") != nil }
 
   /// What keeps it from being this disk, in words; `nil` if it is.
   func difference(from disk: Disk) throws(StorageError) -> String? {
@@ -63,6 +64,7 @@ struct DiskXML: Sendable, Hashable {
     let expected = try DiskLocation(disk.source)
     if location != expected { return "its source is \(location), not \(expected)" }
     if isReadOnly != disk.readOnly { return isReadOnly ? "it is read-only" : "it is writable" }
+    if isShareable != disk.isShareable { return isShareable ? "it is shareable" : "it is not shareable" }
     return nil
   }
 

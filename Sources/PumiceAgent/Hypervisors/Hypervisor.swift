@@ -80,13 +80,19 @@ public struct Disk: Sendable, Equatable {
   /// The target name asked for, such as `vdb`; the first free one if `nil`.
   public let device: String?
   public let readOnly: Bool
+  /// Whether other instances may write to the volume at the same time.
+  public let isShareable: Bool
 
-  public init(attachment: AttachmentID, volume: VolumeID, source: DiskSource, device: String?, readOnly: Bool) {
+  public init(
+    attachment: AttachmentID, volume: VolumeID, source: DiskSource, device: String?, readOnly: Bool,
+    isShareable: Bool = false
+  ) {
     self.attachment = attachment
     self.volume = volume
     self.source = source
     self.device = device
     self.readOnly = readOnly
+    self.isShareable = isShareable
   }
 }
 

@@ -11,7 +11,10 @@ extension VolumeRow {
     case "size":
       guard let size = Int(value) else { throw .invalid("size", "must be a whole number, not '\(value.prefix(40))'.") }
       return { $0.volume.size.gibibytesRoundedUp == size }
-    case "bootable", "multiattach", "encrypted":
+    case "multiattach":
+      let isWanted = try RowFilter<VolumeRow>.flag(name, value)
+      return { $0.volume.isMultiattach == isWanted }
+    case "bootable", "encrypted":
       let isWanted = try RowFilter<VolumeRow>.flag(name, value)
       return { _ in !isWanted }
     case "host" where call.caller.role == .admin:

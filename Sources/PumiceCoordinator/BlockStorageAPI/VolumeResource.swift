@@ -39,7 +39,7 @@ struct VolumeResource: Encodable {
   let encrypted = false
   @OrNull var replicationStatus: String?
   @OrNull var consistencyGroupID: String?
-  let multiattach = false
+  let multiattach: Bool
   let attachments: [Attached]
   @OrNull var migrationStatus: String?
   let project: String
@@ -71,6 +71,7 @@ struct VolumeResource: Encodable {
     metadata = volume.metadata
     links = view.links(to: volume.id)
     userID = volume.user
+    multiattach = volume.isMultiattach
     project = volume.project
     // As in Cinder, a disk that is still on its way is not listed.
     attachments = row.holders.filter { $0.state == .attached || ($0.state == .detaching && $0.attachedAt != nil) }.map {

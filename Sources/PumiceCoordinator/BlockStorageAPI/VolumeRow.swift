@@ -29,13 +29,10 @@ struct VolumeRow: ListedRow {
     case .deleted: return "deleted"
     case .available: break
     }
-    guard let holder = holders.first else { return "available" }
-    switch holder.state {
-    case .attaching: return "attaching"
-    case .attached: return "in-use"
-    case .detaching, .withdrawing: return "detaching"
-    case .detached: return "available"
-    }
+    let states = Set(holders.map(\.state))
+    if states.contains(.attaching) { return "attaching" }
+    if states.contains(.detaching) || states.contains(.withdrawing) { return "detaching" }
+    return states.contains(.attached) ? "in-use" : "available"
   }
 
   static func ids(of project: ProjectID, in tables: Tables) -> TreeSet<VolumeID> { tables.volumeIDs(of: project) }

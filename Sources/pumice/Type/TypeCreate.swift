@@ -10,6 +10,7 @@ struct TypeCreate: AsyncParsableCommand {
       EXAMPLES
         pumice type create ssd --spec "ssd=<is> true"
         pumice type create fast --spec storage_protocol=iSCSI --spec "iops=>= 5000"
+        pumice type create shared --spec "multiattach=<is> True"   (for several instances at the same time)
       """)
 
   @Argument(help: "Its name.")

@@ -30,6 +30,18 @@ import Testing
     #expect(last.first("backingStore") == XMLElement("backingStore"), "Nothing is left to be looked for.")
   }
 
+  @Test(arguments: [false, true]) func aDiskSaysWhetherOthersMayWriteToIt(_ isShareable: Bool) throws {
+    let disk = Disk.make(source: .image(DiskImage([.nfs("volume", .raw)])), isShareable: isShareable)
+    let read = DiskXML(
+      try XMLElement(
+        parsing: DiskXML(disk, at: DiskTarget(name: "vdc", bus: .virtio)).element.serialized(), as: "The disk"))
+    #expect((read.element.first("shareable") != nil) == isShareable)
+    #expect(try read.difference(from: disk) == nil)
+    let other = Disk.make(
+      attachment: disk.attachment, volume: disk.volume, source: disk.source, isShareable: !isShareable)
+    #expect(try read.difference(from: other)?.contains("shareable") == true)
+  }
+
   @Test func aRawImageHasNothingBehindItAndSaysSo() throws {
     for layer in [DiskImage.Layer.nfs("volume", .raw), DiskImage.Layer(.file(path: "/mnt/volume"), .raw)] {
       let element = try DiskXML(

@@ -99,7 +99,10 @@ final class FakeNode: NodeAPI {
         pools: [
           PoolReport(
             backend: "ssd", pool: "ssd", total: poolSize, free: poolSize, isThin: false,
-            capabilities: ["storage_protocol": state.isLocal ? ["memory", "local"] : ["memory"], "media": ["ssd"]])
+            capabilities: [
+              "storage_protocol": state.isLocal ? ["memory", "local"] : ["memory"], "media": ["ssd"],
+              "multiattach": ["True"],
+            ])
         ], instances: state.instances, inventoryDigest: inventory.digest)
     }
   }

@@ -20,6 +20,8 @@ public struct InMemoryBackend: VolumeBackend {
   let slices: Int
   private let fault: Fault?
 
+  public var allowsMultiattach: Bool { true }
+
   /// Erases what a crash has left on the disk.
   ///
   /// - Parameter slices: How many calls it takes to copy, to revert or to wipe; all but the last answer `underway`.
@@ -37,7 +39,7 @@ public struct InMemoryBackend: VolumeBackend {
       "storage_protocol": ["memory"], "volume_backend_name": [name], "vendor_name": ["Pumice"], "driver": ["memory"],
       "driver_version": ["1.0"], "thin_provisioning_support": [isThin ? "True" : "False"],
       "thick_provisioning_support": [isThin ? "False" : "True"], "online_extend_support": ["True"],
-      "multiattach": ["False"], "QoS_support": ["False"],
+      "QoS_support": ["False"],
     ]
     self.capabilities = reported.merging(capabilities) { _, configured in configured }
     self.slices = slices
@@ -105,7 +107,7 @@ public struct InMemoryBackend: VolumeBackend {
   func stored(_ id: VolumeID, _ entry: InMemoryDisk.Entry) -> StoredVolume {
     StoredVolume(
       id: id, pool: entry.pool, size: entry.size, revision: entry.revision, path: Self.path(name, id),
-      description: entry.description)
+      description: entry.description, isMultiattach: entry.isMultiattach)
   }
 
   func require(pool: String) throws(StorageError) {

@@ -18,6 +18,7 @@ public final class InMemoryDisk: Sendable {
     var size: ByteCount
     var revision: Revision
     var description: VolumeDescription
+    var isMultiattach: Bool
     /// A half-made one takes space and is no volume.
     var isWhole: Bool
     var source: VolumeSource?
@@ -140,7 +141,7 @@ public final class InMemoryDisk: Sendable {
         if takesSpace { state.used[request.pool, default: .zero] += request.size }
         state.volumes[id] = Entry(
           pool: request.pool, size: request.size, revision: request.revision, description: request.description,
-          isWhole: false, source: request.source, content: content)
+          isMultiattach: request.multiattach == true, isWhole: false, source: request.source, content: content)
         return
       }
       guard entry.pool == request.pool else {

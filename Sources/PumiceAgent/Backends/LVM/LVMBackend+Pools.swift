@@ -52,7 +52,7 @@ extension LVMBackend {
       "storage_protocol": ["iSCSI"], "volume_backend_name": [name], "vendor_name": ["Pumice"], "driver": ["lvm"],
       "driver_version": ["1.0"], "thin_provisioning_support": [isThin ? "True" : "False"],
       "thick_provisioning_support": [isThin ? "False" : "True"], "online_extend_support": ["True"],
-      "multiattach": ["False"], "QoS_support": ["False"],
+      "QoS_support": ["False"],
     ]
     return reported.merging(configuration.capabilities) { _, configured in configured }
   }

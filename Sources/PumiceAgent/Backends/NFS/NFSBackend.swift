@@ -16,6 +16,9 @@ public struct NFSBackend: ImageBackend {
   /// Those that nobody has reached since the start.
   private let newcomers: Newcomers
 
+  /// Several QEMUs can write to one raw file, and to no file with tables in it.
+  public var allowsMultiattach: Bool { configuration.format == .raw }
+
   /// Opens the shares from a process that shares no mounts with others of its parts.
   package static func open(
     _ configuration: NFSBackendConfiguration, of node: NodeName, logger: Logger
@@ -184,7 +187,8 @@ public struct NFSBackend: ImageBackend {
       id: volume.id, pool: pool.name, size: volume.size, revision: max(volume.revision, volume.reverted ?? 0),
       path: "\(pool.name)/\(FileNames(volume.id).data)",
       description: VolumeDescription(
-        name: volume.name, project: volume.project, type: volume.type, metadata: volume.metadata))
+        name: volume.name, project: volume.project, type: volume.type, metadata: volume.metadata),
+      isMultiattach: volume.multiattach == true)
   }
 
   private func stored(_ snapshot: NFSVolume.Snapshot, of volume: VolumeID, on pool: NFSPool) -> StoredSnapshot {
@@ -200,7 +204,7 @@ public struct NFSBackend: ImageBackend {
       "storage_protocol": ["NFS"], "volume_backend_name": [name], "vendor_name": ["Pumice"], "driver": ["nfs"],
       "driver_version": ["1.0"], "thin_provisioning_support": [isThin ? "True" : "False"],
       "thick_provisioning_support": [isThin ? "False" : "True"], "online_extend_support": ["True"],
-      "multiattach": ["False"], "QoS_support": ["False"],
+      "QoS_support": ["False"],
     ]
     return reported.merging(configuration.capabilities) { _, configured in configured }
   }

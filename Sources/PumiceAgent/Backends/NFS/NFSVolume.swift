@@ -65,6 +65,8 @@ struct NFSVolume: Codable, Equatable, Sendable {
   var size: ByteCount
   var revision: Revision
   var created: Timestamp
+  /// Whether several may write to it at the same time: then it is one raw file, always. `nil` is `false`.
+  var multiattach: Bool?
   var sourceVolume: VolumeID?
   var sourceSnapshot: SnapshotID?
   var layers: [Layer]
@@ -91,6 +93,7 @@ struct NFSVolume: Codable, Equatable, Sendable {
     size = request.size
     revision = request.revision
     self.created = created
+    multiattach = request.multiattach == true ? true : nil
     sourceVolume = request.source?.volume
     sourceSnapshot = request.source?.snapshot
     layers = [Layer(name: file, format: format, parent: nil)]

@@ -150,6 +150,7 @@ extension ShareVolumes {
     try await ImageCheck(folder: folder).check(volume.image)
     let snapshot = NFSVolume.Snapshot(id, request, of: volume, created: settings.now())
     if let copied = try await copied(snapshot, volume) { return .done(copied) }
+    try requireLayering(of: volume, "Snapshot \(id) of volume \(volume.id) can't be taken")
     let layer = NFSVolume.Layer(name: newLayerName(of: volume.id), format: .qcow2, parent: volume.active)
     volume.begin(.push(layer: layer.name, snapshot: snapshot), layer)
     try await place(volume)
@@ -162,6 +163,16 @@ extension ShareVolumes {
     volume.finishStep()
     try await place(volume)
     return .done(snapshot)
+  }
+
+  /// Throws `unsupported` for a volume that must be one raw file, because several write to it.
+  private func requireLayering(of volume: NFSVolume, _ failure: String) throws(StorageError) {
+    guard volume.multiattach == true else { return }
+    throw StorageError(
+      .unsupported,
+      "\(failure): several instances may have the volume, so that it must stay one raw file, and the server of "
+        + "\(folder.path(of: volume.active)) shares no bytes between files (CLONE of NFS 4.2). Copy the volume instead, while "
+        + "nobody has it.")
   }
 
   private var canShare: Bool { folder.canShare && memory.mayShare }
@@ -280,6 +291,7 @@ extension ShareVolumes {
     try await ImageCheck(folder: folder).check(
       volume.image(from: snapshot.layer))
     let isRaw = volume.layer(snapshot.layer)?.format == .raw
+    if !(isRaw && canShare) { try requireLayering(of: volume, "Volume \(id) can't be reverted") }
     let layer = NFSVolume.Layer(name: newLayerName(of: id), format: .qcow2, parent: snapshot.layer)
     let copy = NFSVolume.Layer(name: layer.name, format: .raw, parent: nil)
     var step = volume

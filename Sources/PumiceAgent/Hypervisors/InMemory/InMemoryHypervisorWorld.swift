@@ -210,7 +210,8 @@ public final class InMemoryHypervisorWorld: Sendable {
         source = .image(image)
       }
       let named = Disk(
-        attachment: disk.attachment, volume: disk.volume, source: source, device: name, readOnly: disk.readOnly)
+        attachment: disk.attachment, volume: disk.volume, source: source, device: name, readOnly: disk.readOnly,
+        isShareable: disk.isShareable)
       switch half {
       case .live where machine.isRunning && machine.live[disk.attachment] == nil:
         machine.live[disk.attachment] = named
