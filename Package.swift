@@ -13,6 +13,7 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hashTrees = Target.Dependency.product(name: "HashTreeCollections", package: "swift-collections")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -72,10 +73,14 @@ let package = Package(
       dependencies: ["PumiceModel", asyncHTTPClient, nioCore, nioHTTP, nioSSL, logging, systemPackage],
       swiftSettings: settings),
     .target(
+      name: "PumiceIdentity", dependencies: ["PumiceModel", "PumiceWire", crypto, cryptoExtras],
+      swiftSettings: settings),
+    .target(
       name: "PumiceCoordinator",
       dependencies: [
-        "PumiceModel", "PumiceWire", configuration, grdb, hashTrees, httpTypes, hummingbird, hummingbirdTLS, lifecycle,
-        logging, metrics, nioCore, nioSSL, systemPackage, unixSignals, yams,
+        "PumiceIdentity", "PumiceModel", "PumiceWire", configuration, grdb, hashTrees, httpTypes, hummingbird,
+        hummingbirdTLS, lifecycle,
+        logging, metrics, nioCore, nioPosix, nioSSL, systemPackage, unixSignals, yams,
       ],
       swiftSettings: settings),
     .target(
@@ -97,22 +102,25 @@ let package = Package(
       swiftSettings: settings),
     .executableTarget(
       name: "pumice",
-      dependencies: ["PumiceModel", argumentParser, asyncHTTPClient, nioCore, nioHTTP, nioPosix],
+      dependencies: ["PumiceIdentity", "PumiceModel", argumentParser, asyncHTTPClient, nioCore, nioHTTP, nioPosix],
       swiftSettings: settings),
 
     .testTarget(
       name: "CommandLineTests",
       dependencies: [
-        "pumice", "PumiceModel", "TestBed", argumentParser, httpTypes, hummingbird, hummingbirdTesting, nioCore,
+        "pumice", "PumiceIdentity", "PumiceModel", "TestBed", argumentParser, httpTypes, hummingbird,
+        hummingbirdTesting, nioCore,
       ],
       swiftSettings: settings),
+    .testTarget(
+      name: "PumiceIdentityTests", dependencies: ["PumiceIdentity", "PumiceModel"], swiftSettings: settings),
     .testTarget(name: "PumiceModelTests", dependencies: ["PumiceModel"], swiftSettings: settings),
     .testTarget(name: "PumiceWireTests", dependencies: ["PumiceWire", "PumiceModel"], swiftSettings: settings),
     .testTarget(
       name: "PumiceCoordinatorTests",
       dependencies: [
-        "PumiceCoordinator", "PumiceModel", "PumiceWire", hashTrees, httpTypes, hummingbird, hummingbirdTesting,
-        logging,
+        "PumiceCoordinator", "PumiceIdentity", "PumiceModel", "PumiceWire", hashTrees, httpTypes, hummingbird,
+        hummingbirdTesting, logging,
         nioCore,
       ],
       swiftSettings: settings),

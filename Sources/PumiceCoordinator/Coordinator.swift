@@ -4,6 +4,7 @@ import HummingbirdTLS
 public import Logging
 import NIOCore
 import NIOSSL
+import PumiceIdentity
 import PumiceModel
 public import PumiceWire
 public import ServiceLifecycle
@@ -33,7 +34,7 @@ public struct Coordinator: Service {
   ) async throws -> Coordinator {
     let surroundings = Surroundings.system()
     let joinToken = try SecretFile.token(in: configuration.joinTokenFile, calledBy: "join_token_file")
-    let authenticator = Authenticator(mode: try mode(configuration))
+    let authenticator = Authenticator(mode: try mode(configuration, logger: logger))
     let journal: any Journal =
       configuration.database == "memory" ? InMemoryJournal() : try SQLiteJournal(path: configuration.database)
     let store = try await Store.open(journal)
@@ -69,10 +70,30 @@ public struct Coordinator: Service {
       services: [store, watch, reconciler, application], shutdown: { await transport?.shutdown() }, logger: logger)
   }
 
-  private static func mode(_ configuration: CoordinatorConfiguration) throws -> Authenticator.Mode {
+  private static func mode(
+    _ configuration: CoordinatorConfiguration, logger: Logger
+  ) throws -> Authenticator.Mode {
     switch configuration.authentication {
     case .none: .none
     case .token: .tokens(try TokenFile.read(configuration.tokensFile ?? ""))
+    case .builtin:
+      .builtin(
+        try TokenOffice(
+          try UserDirectory(path: configuration.usersFile ?? "", logger: logger),
+          seal: try TokenSeal(key: try tokenKey(configuration.tokenKeyFile ?? "")),
+          lifetime: configuration.tokenLifetime))
+    }
+  }
+
+  /// The key that tokens are sealed with. Without a file, one is made with a new key: tokens from before are worth nothing then.
+  private static func tokenKey(_ path: String) throws(StorageError) -> [UInt8] {
+    do throws(StorageError) {
+      return try SecretFile.read(path, calledBy: "token_key_file")
+    } catch {
+      guard error.code == .missingPart else { throw error }
+      let key = TokenSeal.newKey()
+      try SecretFile.write(key, to: path)
+      return key
     }
   }
 

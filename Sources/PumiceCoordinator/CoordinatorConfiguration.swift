@@ -11,6 +11,8 @@ public struct CoordinatorConfiguration: Sendable {
     case none
     /// Static tokens, from `tokensFile`.
     case token
+    /// Users with passwords, from `usersFile`, and tokens that the coordinator gives out.
+    case builtin
   }
 
   public struct TLS: Sendable, Equatable {
@@ -28,6 +30,9 @@ public struct CoordinatorConfiguration: Sendable {
   public var joinTokenFile: String
   public var authentication = Authentication.none
   public var tokensFile: String?
+  public var usersFile: String?
+  public var tokenKeyFile: String?
+  public var tokenLifetime: Duration = .seconds(3600)
   public var allowsUnauthenticatedRemote = false
   public var reportInterval: Duration = .seconds(10)
   public var serviceDownTime: Duration = .seconds(60)
@@ -49,11 +54,14 @@ public struct CoordinatorConfiguration: Sendable {
     if let text = settings.text("listen") { listen = try ListenAddress(text) }
     if let text = settings.text("auth") {
       guard let mode = Authentication(rawValue: text) else {
-        throw .invalid("auth", "must be none or token, not '\(text)'.")
+        throw .invalid("auth", "must be none, token or builtin, not '\(text)'.")
       }
       authentication = mode
     }
     tokensFile = settings.text("tokens_file")
+    usersFile = settings.text("users_file")
+    tokenKeyFile = settings.text("token_key_file") ?? usersFile.map { $0 + ".key" }
+    tokenLifetime = try settings.seconds("token_lifetime") ?? tokenLifetime
     allowsUnauthenticatedRemote = settings.flag("allow_unauthenticated_remote") ?? false
     reportInterval = try settings.seconds("report_interval") ?? reportInterval
     serviceDownTime = try settings.seconds("service_down_time") ?? serviceDownTime
@@ -98,6 +106,9 @@ public struct CoordinatorConfiguration: Sendable {
       }
     case .token:
       guard tokensFile != nil else { throw .invalid("tokens_file", "is required where auth is token.") }
+    case .builtin:
+      guard usersFile != nil else { throw .invalid("users_file", "is required where auth is builtin.") }
+      guard tokenLifetime >= .seconds(60) else { throw .invalid("token_lifetime", "must be at least 60 seconds.") }
     }
     guard serviceDownTime >= reportInterval * 2 else {
       throw .invalid("service_down_time", "must be at least twice report_interval.")

@@ -10,6 +10,7 @@ extension CoordinatorConfiguration {
 
     private static let kinds: [String: Kind] = [
       "listen": .text, "database": .text, "join_token_file": .text, "auth": .text, "tokens_file": .text,
+      "users_file": .text, "token_key_file": .text, "token_lifetime": .decimal,
       "allow_unauthenticated_remote": .flag, "report_interval": .decimal, "service_down_time": .decimal,
       "max_placement_attempts": .number, "quiesce_timeout": .number, "log_level": .text, "tls.certificate": .text,
       "tls.key": .text,

@@ -1,3 +1,4 @@
+import Glibc
 public import PumiceModel
 import SystemPackage
 
@@ -55,6 +56,70 @@ public enum SecretFile {
         field: key)
     }
     return String(decoding: token, as: UTF8.self)
+  }
+
+  /// Replaces the file, or makes it: after a crash there is the one or the other, durable when it returns. Only its owner may
+  /// read it, which is that of the file before it.
+  public static func write(_ bytes: [UInt8], to path: String) throws(StorageError) {
+    let (temporary, attempt) = (path + ".new", "Writing \(path)")
+    unlink(temporary)
+    let file = open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw failure(attempt) }
+    do throws(StorageError) {
+      defer { close(file) }
+      var old = Glibc.stat()
+      if lstat(path, &old) == 0, old.st_uid != geteuid() || old.st_gid != getegid() {
+        guard fchown(file, old.st_uid, old.st_gid) == 0 else { throw failure(attempt) }
+      }
+      var written = 0
+      while written < bytes.count {
+        let count = bytes[written...].withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { throw failure(attempt) }
+        written += count
+      }
+      guard fsync(file) == 0, rename(temporary, path) == 0 else { throw failure(attempt) }
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try withFolder(of: path) { folder throws(StorageError) in
+      guard fsync(folder) == 0 else { throw failure(attempt) }
+    }
+  }
+
+  /// Does something with the file while no other process does.
+  public static func exclusively<Result>(
+    _ path: String, _ body: () throws(StorageError) -> Result
+  ) throws(StorageError) -> Result {
+    try withFolder(of: path) { folder throws(StorageError) in
+      while flock(folder, LOCK_EX) != 0 {
+        guard errno == EINTR else { throw failure("Locking the folder of \(path)") }
+      }
+      return try body()
+    }
+  }
+
+  private static func withFolder<Result>(
+    of path: String, _ body: (Int32) throws(StorageError) -> Result
+  ) throws(StorageError) -> Result {
+    let folder = FilePath(path).removingLastComponent()
+    let descriptor = open(folder.isEmpty ? "." : folder.string, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure("Opening the folder of \(path)") }
+    defer { close(descriptor) }
+    return try body(descriptor)
+  }
+
+  private static func failure(_ attempt: String) -> StorageError {
+    let number = Errno(rawValue: errno)
+    let code: StorageError.Code =
+      switch number {
+      case .noSuchFileOrDirectory: .missingPart
+      case .permissionDenied, .notPermitted: .forbidden
+      case .noSpace, .diskQuotaExceeded: .noSpace
+      default: .failed
+      }
+    return StorageError(code, "\(attempt) failed: \(number).", cause: number)
   }
 
   private static func readAll(_ file: FileDescriptor) throws -> [UInt8] {

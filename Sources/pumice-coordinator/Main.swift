@@ -33,11 +33,14 @@ struct PumiceCoordinatorCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The file with the token that agents join with; mode 0600.", valueName: "file"))
   var joinTokenFile: String?
 
-  @Option(help: ArgumentHelp("How callers are known: none or token. (default: none)", valueName: "mode"))
+  @Option(help: ArgumentHelp("How callers are known: none, token or builtin. (default: none)", valueName: "mode"))
   var auth: String?
 
   @Option(help: ArgumentHelp("The file with the tokens of callers; mode 0600.", valueName: "file"))
   var tokensFile: String?
+
+  @Option(help: ArgumentHelp("The file with the users, which `pumice user` manages; mode 0600.", valueName: "file"))
+  var usersFile: String?
 
   @Flag(help: "Serve without authentication on an address that others reach.")
   var allowUnauthenticatedRemote = false
@@ -84,7 +87,8 @@ struct PumiceCoordinatorCommand: AsyncParsableCommand {
   private var flags: [String: String] {
     let given: [(String, String?)] = [
       ("listen", listen), ("database", database), ("join_token_file", joinTokenFile), ("auth", auth),
-      ("tokens_file", tokensFile), ("allow_unauthenticated_remote", allowUnauthenticatedRemote ? "true" : nil),
+      ("tokens_file", tokensFile), ("users_file", usersFile),
+      ("allow_unauthenticated_remote", allowUnauthenticatedRemote ? "true" : nil),
       ("report_interval", reportInterval), ("service_down_time", serviceDownTime),
       ("max_placement_attempts", maxPlacementAttempts), ("log_level", logLevel),
     ]

@@ -37,6 +37,6 @@ struct Pumice: AsyncParsableCommand {
     subcommands: [
       VolumeCommand.self, SnapshotCommand.self, Attach.self, Detach.self, InstanceCommand.self, NodeCommand.self,
       PoolCommand.self,
-      TypeCommand.self, QuotaCommand.self, Explain.self, Doctor.self,
+      TypeCommand.self, QuotaCommand.self, UserCommand.self, Explain.self, Doctor.self,
     ])
 }

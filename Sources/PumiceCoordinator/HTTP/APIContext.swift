@@ -35,6 +35,7 @@ final class Identity: Sendable {
 extension HTTPField.Name {
   static let requestID = Self(constant: "X-Openstack-Request-Id")
   static let authToken = Self(constant: "X-Auth-Token")
+  static let subjectToken = Self(constant: "X-Subject-Token")
   static let projectID = Self(constant: "X-Project-Id")
   static let apiVersion = Self(constant: "OpenStack-API-Version")
   static let novaAPIVersion = Self(constant: "X-OpenStack-Nova-API-Version")

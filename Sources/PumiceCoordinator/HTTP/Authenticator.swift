@@ -1,4 +1,5 @@
 import Foundation
+import PumiceIdentity
 import PumiceModel
 import PumiceWire
 
@@ -8,6 +9,17 @@ struct Authenticator: Sendable {
     /// Everybody is admin. Only for a coordinator that nobody else can reach.
     case none
     case tokens([TokenFile.Entry])
+    /// Tokens that this coordinator has given out.
+    case builtin(TokenOffice)
+
+    /// The projects that there are; `nil` where any may be.
+    fileprivate var projects: Set<ProjectID>? {
+      switch self {
+      case .none: nil
+      case .tokens(let entries): Set(entries.map(\.project))
+      case .builtin(let office): office.users.projects
+      }
+    }
   }
 
   static let defaultProject: ProjectID = "admin"
@@ -17,40 +29,52 @@ struct Authenticator: Sendable {
   /// The caller, acting for the project that the URL or, without one there, `X-Project-Id` names.
   ///
   /// As in Cinder, a project in the URL that is not the caller's is a malformed request; admins may act for any that exists.
-  func caller(token: String?, projectInURL: ProjectID?, projectHeader: ProjectID?) throws -> Caller {
+  func caller(
+    token: String?, projectInURL: ProjectID?, projectHeader: ProjectID?, in tables: Tables, at now: Timestamp
+  ) throws -> Caller {
     switch mode {
     case .none:
       return Caller(
         project: try checked(projectInURL ?? projectHeader ?? Self.defaultProject), user: "admin", role: .admin)
     case .tokens(let entries):
-      guard let token, let entry = Self.entry(of: token, in: entries) else {
-        throw StorageError(
-          .unauthenticated,
-          "The request needs a valid token in X-Auth-Token\(token == nil ? "." : "; this one is unknown.")")
+      guard let token, let entry = Self.entry(of: token, in: entries) else { throw Self.refusal(of: token) }
+      return try caller(
+        Caller(project: entry.project, user: entry.user, role: entry.role), for: projectInURL, projectHeader)
+    case .builtin(let office):
+      guard let token else { throw Self.refusal(of: nil) }
+      let bearer = try office.bearer(of: token, in: tables, at: now)
+      guard let project = bearer.token.project, let role = bearer.role else {
+        throw StorageError(.forbidden, "The token is for no project; ask for one that is.")
       }
-      var caller = Caller(project: entry.project, user: entry.user, role: entry.role)
-      guard let project = projectInURL ?? (caller.role == .admin ? projectHeader : nil), project != caller.project
-      else {
-        return caller
-      }
-      guard caller.role == .admin else {
-        throw APIError.invalid("Malformed request URL: project '\(project)' is not yours.")
-      }
-      guard entries.contains(where: { $0.project == project }) else {
-        throw StorageError(
-          .notFound, "Project '\(try checked(project))' could not be found: no token is for it.", field: "project")
-      }
-      caller.project = project
-      return caller
+      return try caller(Caller(project: project, user: bearer.user.name, role: role), for: projectInURL, projectHeader)
     }
   }
 
-  /// Throws where a project can't be: with tokens, those that no token is for; without, only those with a wrong form.
+  /// The same caller, acting for another project where it may.
+  private func caller(_ known: Caller, for projectInURL: ProjectID?, _ projectHeader: ProjectID?) throws -> Caller {
+    guard let project = projectInURL ?? (known.role == .admin ? projectHeader : nil), project != known.project else {
+      return known
+    }
+    guard known.role == .admin else {
+      throw APIError.invalid("Malformed request URL: project '\(project)' is not yours.")
+    }
+    try requireProject(project)
+    var caller = known
+    caller.project = project
+    return caller
+  }
+
+  private static func refusal(of token: String?) -> StorageError {
+    StorageError(
+      .unauthenticated,
+      "The request needs a valid token in X-Auth-Token\(token == nil ? "." : "; this one is unknown.")")
+  }
+
+  /// Throws where a project can't be: one that nobody can get in for, or with a wrong form.
   func requireProject(_ project: ProjectID) throws(StorageError) {
     _ = try checked(project)
-    if case .tokens(let entries) = mode, !entries.contains(where: { $0.project == project }) {
-      throw StorageError(.notFound, "Project '\(project)' could not be found: no token is for it.", field: "project")
-    }
+    guard let projects = mode.projects, !projects.contains(project) else { return }
+    throw StorageError(.notFound, "Project '\(project)' could not be found: nobody is in it.", field: "project")
   }
 
   private func checked(_ project: ProjectID) throws(StorageError) -> ProjectID {

@@ -8,9 +8,6 @@ import PumiceModel
 
 /// One request as a route sees it: who calls, with which version, and what was sent.
 struct Call: Sendable {
-  /// How large a body may be.
-  static let bodyLimit = 1 << 20
-
   let api: CoordinatorAPI
   let request: Request
   let context: APIContext
@@ -37,31 +34,7 @@ struct Call: Sendable {
   }
 
   /// The body, which must be one JSON object.
-  func body() async throws -> RequestFields {
-    if let type = request.headers[.contentType], !Self.isJSON(type) { throw APIError.unsupportedMediaType(type) }
-    if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > Self.bodyLimit {
-      throw APIError.bodyTooLarge
-    }
-    let bytes: ByteBuffer
-    do {
-      bytes = try await request.body.collect(upTo: Self.bodyLimit)
-    } catch is NIOTooManyBytesError {
-      throw APIError.bodyTooLarge
-    } catch {
-      throw StorageError.invalid("body", "could not be read: it is malformed or ended early.")
-    }
-    guard bytes.readableBytes > 0 else { throw StorageError.invalid("body", "is required.") }
-    let value = try bytes.withUnsafeReadableBytes { try JSONParser.parse($0.bindMemory(to: UInt8.self)) }
-    guard case .object(let values) = value else {
-      throw StorageError.invalid("body", "must be a JSON object, not \(value.excerpt).")
-    }
-    return RequestFields(values)
-  }
-
-  private static func isJSON(_ type: String) -> Bool {
-    let type = type.prefix { $0 != ";" }.trimmingPrefix(" ").lowercased()
-    return type.hasPrefix("application/json") && type.dropFirst("application/json".count).allSatisfy { $0 == " " }
-  }
+  func body() async throws -> RequestFields { try await RequestFields.body(of: request) }
 
   /// Where the client reaches us, for links: without a path.
   var baseURL: String { Self.baseURL(of: request, api: api) }

@@ -2,24 +2,7 @@ import PumiceModel
 
 /// Who makes a request, and for which project.
 struct Caller: Sendable, Equatable {
-  enum Role: String, Sendable, Comparable, CaseIterable {
-    /// Sees what its project has.
-    case reader
-    /// Also changes what its project has.
-    case member
-    /// Does everything, everywhere.
-    case admin
-
-    static func < (left: Self, right: Self) -> Bool { left.rank < right.rank }
-
-    private var rank: Int {
-      switch self {
-      case .reader: 0
-      case .member: 1
-      case .admin: 2
-      }
-    }
-  }
+  typealias Role = PumiceModel.Role
 
   var project: ProjectID
   var user: String

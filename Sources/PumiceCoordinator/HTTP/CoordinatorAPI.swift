@@ -7,6 +7,7 @@ import PumiceModel
 /// |-------------------|-----------------------------------------|------------------|
 /// | `/`, `/v3`        | clients of Cinder                       | Cinder's         |
 /// | `/compute/v2.1`   | clients of Nova                         | Nova's           |
+/// | `/identity/v3`    | clients of Keystone                     | Keystone's       |
 /// | `/pumice/v1`      | the `pumice` command                    | Cinder's         |
 /// | `/nodes/v1`       | agents                                  | `ErrorBody`      |
 /// | `/healthz`        | monitors                                |                  |
@@ -34,6 +35,7 @@ struct CoordinatorAPI: Sendable {
     ComputeRoutes(api: self).add(to: router)
     AdminRoutes(api: self).add(to: router)
     ReportRoutes(api: self).add(to: router)
+    if case .builtin(let office) = authenticator.mode { IdentityRoutes(api: self, office: office).add(to: router) }
     router.get("healthz") { _, _ in
       Response(
         status: .ok, headers: [.contentType: "text/plain"], body: ResponseBody(byteBuffer: ByteBuffer(string: "OK\n")))

@@ -52,7 +52,8 @@ struct Routes {
       project = decoded
     }
     return try api.authenticator.caller(
-      token: request.headers[.authToken], projectInURL: project, projectHeader: request.headers[.projectID])
+      token: request.headers[.authToken], projectInURL: project, projectHeader: request.headers[.projectID],
+      in: api.store.tables, at: api.surroundings.now())
   }
 
   private static func version(of request: Request, _ versions: APIVersions) throws(APIError) -> Microversion {

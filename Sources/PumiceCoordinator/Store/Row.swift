@@ -1,3 +1,4 @@
+public import PumiceIdentity
 public import PumiceModel
 
 /// One row of the store: every kind of thing that the coordinator remembers.
@@ -10,12 +11,13 @@ public enum Row: Sendable, Equatable {
   case quota(QuotaSet)
   case node(Node)
   case message(UserMessage)
+  case revocation(Revocation)
 
   /// The tables, by their names in the database.
   public enum Table: String, Sendable, CaseIterable, Codable {
     case volumes, snapshots, attachments, residues
     case volumeTypes = "volume_types"
-    case quotas, nodes, messages
+    case quotas, nodes, messages, revocations
   }
 
   public struct Key: Hashable, Sendable {
@@ -34,6 +36,7 @@ public enum Row: Sendable, Equatable {
     case .quota(let quota): Key(table: .quotas, id: quota.project)
     case .node(let node): Key(table: .nodes, id: node.name)
     case .message(let message): Key(table: .messages, id: message.id.description)
+    case .revocation(let revocation): Key(table: .revocations, id: revocation.audit)
     }
   }
 }

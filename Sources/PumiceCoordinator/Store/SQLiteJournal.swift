@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import PumiceIdentity
 import PumiceModel
 
 #if canImport(Glibc)
@@ -99,10 +100,12 @@ public final class SQLiteJournal: Journal {
             "CREATE TABLE \(table) (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL CHECK (json_valid(body))) STRICT")
       }
     }
-    migrator.registerMigration("2: snapshots") { database in
-      try database.execute(
-        sql: "CREATE TABLE snapshots (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL CHECK (json_valid(body))) STRICT"
-      )
+    for (number, table) in [(2, "snapshots"), (3, "revocations")] {
+      migrator.registerMigration("\(number): \(table)") { database in
+        try database.execute(
+          sql:
+            "CREATE TABLE \(table) (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL CHECK (json_valid(body))) STRICT")
+      }
     }
     return migrator
   }
@@ -127,6 +130,7 @@ extension Row {
     case .quotas: self = .quota(try decoder.decode(QuotaSet.self, from: json))
     case .nodes: self = .node(try decoder.decode(Node.self, from: json))
     case .messages: self = .message(try decoder.decode(UserMessage.self, from: json))
+    case .revocations: self = .revocation(try decoder.decode(Revocation.self, from: json))
     }
   }
 
@@ -140,6 +144,7 @@ extension Row {
     case .quota(let quota): try encoder.encode(quota)
     case .node(let node): try encoder.encode(node)
     case .message(let message): try encoder.encode(message)
+    case .revocation(let revocation): try encoder.encode(revocation)
     }
   }
 }

@@ -1,4 +1,5 @@
 public import HashTreeCollections
+public import PumiceIdentity
 public import PumiceModel
 
 /// Everything the coordinator knows, as a value: a copy costs nothing, and a transaction is a function over it.
@@ -14,6 +15,8 @@ public struct Tables: Sendable {
   public private(set) var quotas: TreeDictionary<ProjectID, QuotaSet> = [:]
   public private(set) var nodes: TreeDictionary<NodeName, Node> = [:]
   public private(set) var messages: TreeDictionary<MessageID, UserMessage> = [:]
+  /// Of tokens that were given out here, by their audit ids.
+  public private(set) var revocations: TreeDictionary<String, Revocation> = [:]
 
   /// The latest report of each node since the coordinator started.
   public var observations: TreeDictionary<NodeName, Observation> = [:]
@@ -146,6 +149,16 @@ public struct Tables: Sendable {
     changes.append(.remove(Row.message(message).key))
   }
 
+  public mutating func put(_ revocation: Revocation) {
+    revocations[revocation.audit] = revocation
+    changes.append(.put(.revocation(revocation)))
+  }
+
+  public mutating func remove(_ revocation: Revocation) {
+    revocations[revocation.audit] = nil
+    changes.append(.remove(Row.revocation(revocation).key))
+  }
+
   /// Forgets a tombstone. Only for rows so old that no late call about them can be under way.
   public mutating func removeTombstone(_ volume: Volume) {
     precondition(volume.state == .deleted, "Only tombstones are removed.")
@@ -176,6 +189,7 @@ public struct Tables: Sendable {
     case .quota(let quota): put(quota)
     case .node(let node): put(node)
     case .message(let message): put(message)
+    case .revocation(let revocation): put(revocation)
     }
   }
 

@@ -142,7 +142,7 @@ extension JSONValue {
 ///
 /// Its clock goes on by at least a millisecond with every look at it, so that what comes later is later.
 func withCoordinator(
-  tokens: [TokenFile.Entry]? = nil, nodes: [FakeNode] = [FakeNode("n1")],
+  tokens: [TokenFile.Entry]? = nil, mode: Authenticator.Mode? = nil, nodes: [FakeNode] = [FakeNode("n1")],
   _ body: @escaping @Sendable (CoordinatorFixture) async throws -> Void
 ) async throws {
   let start = Timestamp.start
@@ -160,7 +160,8 @@ func withCoordinator(
     store: store, directory: fleet, policy: policy, surroundings: surroundings, logger: logger)
   let api = CoordinatorAPI(
     store: store, policy: policy, surroundings: surroundings,
-    authenticator: Authenticator(mode: tokens.map { .tokens($0) } ?? .none), joinToken: CoordinatorFixture.joinToken,
+    authenticator: Authenticator(mode: mode ?? tokens.map { .tokens($0) } ?? .none),
+    joinToken: CoordinatorFixture.joinToken,
     watch: watch)
   try await withThrowingTaskGroup(of: Void.self) { group in
     group.addTask { try await store.run() }

@@ -1,5 +1,6 @@
 import Foundation
 import PumiceCoordinator
+import PumiceIdentity
 import PumiceModel
 import Testing
 
@@ -21,6 +22,10 @@ struct JournalConformance {
       .node(Node(name: "n", address: "http://[::1]:9776", availabilityZone: "a", registeredAt: .start)),
       .message(
         UserMessage(id: .random(), project: "p", volume: volume.id, action: .create, text: "why", createdAt: .start)),
+      .revocation(
+        Revocation(
+          of: Token(
+            user: "u", project: nil, methods: [.password], stamp: "s", audit: "a", issued: .start, expires: .start))),
     ]
     try await journal.commit(rows.map { .put($0) })
     #expect(try await sorted(journal) == sorted(rows))

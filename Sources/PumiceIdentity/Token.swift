@@ -1,0 +1,114 @@
+import Crypto
+import Foundation
+public import PumiceModel
+
+/// What a token says about whoever shows it. It is nowhere kept: the coordinator's seal makes it true.
+public struct Token: Sendable, Equatable, Codable {
+  public enum Method: String, Sendable, Codable {
+    case password
+    case applicationCredential = "application_credential"
+    /// Got for another token, whose end is its end.
+    case token
+  }
+
+  public var user: String
+  /// What it is for; `nil`: nothing but to ask for another.
+  public var project: ProjectID?
+  public var methods: [Method]
+  /// The application credential that it was got for, which says the project and the role.
+  public var credential: String?
+  /// Changes with the password, or the credential's secret: tokens from before are worth nothing.
+  public var stamp: String
+  /// By which it can be revoked.
+  public var audit: String
+  public var issued: Timestamp
+  public var expires: Timestamp
+
+  public init(
+    user: String, project: ProjectID?, methods: [Method], credential: String? = nil, stamp: String, audit: String,
+    issued: Timestamp, expires: Timestamp
+  ) {
+    self.user = user
+    self.project = project
+    self.methods = methods
+    self.credential = credential
+    self.stamp = stamp
+    self.audit = audit
+    self.issued = issued
+    self.expires = expires
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case user = "u"
+    case project = "p"
+    case methods = "m"
+    case credential = "c"
+    case stamp = "s"
+    case audit = "a"
+    case issued = "i"
+    case expires = "e"
+  }
+}
+
+/// Seals tokens, and knows its own again: HMAC-SHA256 (RFC 2104) over the JSON, both in base64url (RFC 4648).
+public struct TokenSeal: Sendable {
+  /// How long a key is, in bytes.
+  public static let keyLength = 32
+
+  private let key: SymmetricKey
+
+  /// - Throws: `invalid` for a key of another length.
+  public init(key: [UInt8]) throws(StorageError) {
+    guard key.count == Self.keyLength else {
+      throw .invalid("token_key_file", "must hold \(Self.keyLength) bytes.")
+    }
+    self.key = SymmetricKey(data: key)
+  }
+
+  public static func newKey() -> [UInt8] { SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) } }
+
+  public func sealed(_ token: Token) throws(StorageError) -> String {
+    do {
+      let body = try JSONEncoder().encode(token)
+      return Self.text(body) + "." + Self.text(HMAC<SHA256>.authenticationCode(for: body, using: key))
+    } catch {
+      throw StorageError.wrap(error, "Making a token")
+    }
+  }
+
+  /// `nil` for what was not sealed with this key. Whether it is still good is not looked at.
+  public func opened(_ text: String) -> Token? {
+    guard text.utf8.count <= 4096 else { return nil }
+    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 2, let body = Self.bytes(parts[0]), let seal = Self.bytes(parts[1]),
+      HMAC<SHA256>.isValidAuthenticationCode(seal, authenticating: body, using: key)
+    else { return nil }
+    return try? JSONDecoder().decode(Token.self, from: body)
+  }
+
+  private static func text(_ bytes: some Sequence<UInt8>) -> String {
+    String(
+      Data(bytes).base64EncodedString().compactMap { character -> Character? in
+        switch character {
+        case "+": "-"
+        case "/": "_"
+        case "=": nil
+        default: character
+        }
+      })
+  }
+
+  private static func bytes(_ text: Substring) -> Data? {
+    var plain = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
+    plain += String(repeating: "=", count: (4 - plain.utf8.count % 4) % 4)
+    return Data(base64Encoded: plain)
+  }
+}
+
+extension PasswordHash {
+  /// Another text after each change of the secret, which says nothing of it.
+  public var stamp: String {
+    SHA256.hash(data: Array(text.utf8)).prefix(6).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
+      .joined()
+  }
+}
