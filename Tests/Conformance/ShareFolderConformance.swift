@@ -128,7 +128,7 @@ struct ShareFolderConformance: Sendable {
 
   private func noNameLeadsElsewhere() async throws {
     _ = try await onServer("mkdir $share/sub && echo secret >$share/../outside")
-    for name in ["", ".", "..", "../outside", "/etc/passwd", "sub/../../outside"] {
+    for name in ["", ".", "..", "../outside", "/etc/passwd", "sub/../../outside", "a\nb", "a\0b", "a\u{7f}b"] {
       await #expect(throws: StorageError.self, "\(name)") { _ = try await folder.read(name) }
       await #expect(throws: StorageError.self, "\(name)") { try await folder.create(name) }
       await #expect(throws: StorageError.self, "\(name)") { try await folder.write([1], to: name) }

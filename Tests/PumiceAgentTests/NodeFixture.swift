@@ -25,8 +25,12 @@ final class NodeFixture: Sendable {
 
   /// A freshly started agent.
   ///
-  /// - Parameter slices: How many calls it takes to copy, to revert or to wipe.
-  func start(logger: Logger = .silent, slices: Int = 1) -> NodeService {
+  /// - Parameters:
+  ///   - slices: How many calls it takes to copy, to revert or to wipe.
+  ///   - others: What it has beside the backend in memory.
+  func start(
+    logger: Logger = .silent, slices: Int = 1, beside others: [any VolumeBackend] = []
+  ) -> NodeService {
     let faults = faults
     func reach(_ driver: String) -> @Sendable (String) async throws(StorageError) -> Void {
       { step throws(StorageError) in try faults.reach("\(driver).\(step)") }
@@ -35,7 +39,7 @@ final class NodeFixture: Sendable {
     return NodeService(
       NodeIdentity(name: "n1", address: "http://127.0.0.1:1"),
       drivers: NodeDrivers(
-        backends: [isLocal ? InMemoryDevices(backend) : backend],
+        backends: others + [isLocal ? InMemoryDevices(backend) : backend],
         exporter: InMemoryExporter(fabric: fabric, portal: "n1", disks: ["mem": disk], fault: reach("exporter")),
         hypervisor: InMemoryHypervisor(world: hypervisorWorld, fault: reach("hypervisor")),
         connector: InMemoryConnector(fabric: fabric, initiator: initiator, fault: reach("connector")),

@@ -36,12 +36,14 @@ public struct GaneshaDaemon: Sendable {
   /// The numbers of the RPC programs (RFC 1813).
   private static let (nfs, mount): (UInt32, UInt32) = (100_003, 100_005)
 
-  public init(in bed: Bed, exports: [Export], name: String = "ganesha") throws {
+  public init(in bed: Bed, exports: [Export], name: String = "ganesha", on network: Network = .loopback) throws {
     let folder = try bed.folder.folder(name)
     let run = try bed.folder.folder("\(name)/run")
     let recovery = try bed.folder.folder("\(name)/recovery")
-    let (nfsPort, mountPort) = (try freePort(), try freePort())
-    portmapper = try Portmapper(at: "\(run)/rpcbind.sock", ports: [Self.nfs: nfsPort, Self.mount: mountPort])
+    let (nfsPort, mountPort) = try network.inside { (try freePort(), try freePort()) }
+    portmapper = try network.inside {
+      try Portmapper(at: "\(run)/rpcbind.sock", ports: [Self.nfs: nfsPort, Self.mount: mountPort])
+    }
     let address = portmapper.address
     self.address = address
     self.nfsPort = nfsPort
@@ -71,8 +73,8 @@ public struct GaneshaDaemon: Sendable {
     let command =
       mounts.joined() + #"mount --bind "$1" /run && exec ganesha.nfsd -F -f "$2" -L "$3/log" -p "$3/pid""#
     daemon = Daemon(
-      name, ["unshare", "--mount", "sh", "-c", command, "ganesha", run, file, folder], in: bed
-    ) { answers("\(address):\(nfsPort)") && answers("\(address):\(mountPort)") }
+      name, network.entering(["unshare", "--mount", "sh", "-c", command, "ganesha", run, file, folder]), in: bed
+    ) { network.answers("\(address):\(nfsPort)") && network.answers("\(address):\(mountPort)") }
   }
 
   public func start() async throws { try await daemon.start() }

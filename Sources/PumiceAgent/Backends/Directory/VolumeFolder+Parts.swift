@@ -26,6 +26,9 @@ extension VolumeFolder {
       throw Self.error("Opening \(path(of: name))")
     }
     defer { close(file) }
+    var status = stat()
+    guard fstat(file, &status) == 0 else { throw Self.error("Reading the size of \(path(of: name))") }
+    let count = min(count, max(0, Int(status.st_size) - Int(offset)))
     var bytes = [UInt8](repeating: 0, count: count)
     var length = 0
     while length < count {

@@ -127,7 +127,10 @@ struct LibnfsFolder: ShareFolder {
     var attempts = 0
     while true {
       do throws(StorageError) {
-        return try await withFile(name) { file, _ throws(StorageError) in try await file.read(count, at: offset) }
+        return try await withFile(name) { file, status throws(StorageError) in
+          let rest = max(0, status.size.bytes - offset)
+          return try await file.read(Int(min(Int64(count), rest)), at: offset)
+        }
       } catch {
         if error.code == .notFound { return nil }
         // Another file may have taken its name between opening and reading.

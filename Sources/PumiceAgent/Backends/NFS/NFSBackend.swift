@@ -6,7 +6,7 @@ import Synchronization
 /// Volumes as image files on NFS shares, each with a JSON file beside it that describes it. Each share is a pool.
 ///
 /// A share whose server is away makes its own pool down; the other shares are served. It is asked anew with each call, and
-/// waited for no longer than the configured timeout.
+/// each answer is waited for no longer than the configured timeout; where the whole node waits, for some seconds.
 public struct NFSBackend: ImageBackend {
   public let name: String
   private let configuration: NFSBackendConfiguration
@@ -70,7 +70,7 @@ public struct NFSBackend: ImageBackend {
 
   public func volume(_ id: VolumeID) async throws(StorageError) -> StoredVolume? {
     var failure: StorageError?
-    for pool in shares {
+    for pool in shares.filter({ !$0.patience.isExhausted }) + shares.filter(\.patience.isExhausted) {
       do throws(StorageError) {
         if let volume = try await volumes(on: pool).volume(id) { return stored(volume, on: pool) }
       } catch {
@@ -163,7 +163,11 @@ public struct NFSBackend: ImageBackend {
   private func descriptions() async throws(StorageError) -> [(NFSPool, NFSVolume)] {
     var descriptions: [(NFSPool, NFSVolume)] = []
     for pool in shares {
-      descriptions += try await volumes(on: pool).all().filter(\.isWhole).map { (pool, $0) }
+      let found = try await pool.patience.ask(within: .seconds(20), "Listing the volumes on \(pool.name)") {
+        () async throws(StorageError) -> [NFSVolume] in
+        try await volumes(on: pool).all()
+      }
+      descriptions += found.filter(\.isWhole).map { (pool, $0) }
     }
     return descriptions
   }
@@ -175,7 +179,11 @@ public struct NFSBackend: ImageBackend {
       reservedPercentage: configuration.reservedPercentage,
       maxOverSubscriptionRatio: isThin ? configuration.maxOverSubscriptionRatio : 1, capabilities: capabilities)
     do throws(StorageError) {
-      (report.total, report.free) = try await volumes(on: pool).folder.capacity()
+      (report.total, report.free) = try await pool.patience.ask(
+        within: .seconds(5), "Reading the free space of \(pool.name)"
+      ) { () async throws(StorageError) -> (ByteCount, ByteCount) in
+        try await volumes(on: pool).folder.capacity()
+      }
     } catch {
       report.downReason = error.message
     }

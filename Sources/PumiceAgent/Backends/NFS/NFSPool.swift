@@ -34,6 +34,15 @@ struct NFSPool: Sendable {
   let memory = ShareMemory()
   let settings: ShareVolumes.Settings
   let options: String?
+  let patience: SharePatience
+
+  init(name: String, access: any ShareAccess, settings: ShareVolumes.Settings, options: String?) {
+    self.name = name
+    self.access = access
+    self.settings = settings
+    self.options = options
+    patience = SharePatience(name)
+  }
 
   func volumes() async throws(StorageError) -> ShareVolumes {
     ShareVolumes(folder: try await access.folder(), memory: memory, settings: settings)

@@ -80,8 +80,8 @@ extension ShareFolder {
     try await grow(name, to: size, thick: thick)
   }
 
-  /// Reads a small file (up to 1 MiB).
-  func read(_ name: String) async throws(StorageError) -> [UInt8]? { try await read(name, 1 << 20, at: 0) }
+  /// Reads a small file (up to 32 MiB).
+  func read(_ name: String) async throws(StorageError) -> [UInt8]? { try await read(name, 32 << 20, at: 0) }
 }
 
 /// An open file of a share. Calls about it may be under way together.

@@ -153,6 +153,7 @@ extension ShareVolumes {
     try requireLayering(of: volume, "Snapshot \(id) of volume \(volume.id) can't be taken")
     let layer = NFSVolume.Layer(name: newLayerName(of: volume.id), format: .qcow2, parent: volume.active)
     volume.begin(.push(layer: layer.name, snapshot: snapshot), layer)
+    try requireShort(volume)
     try await place(volume)
     try await make(layer, volume, size: volume.size, thick: false)
     guard !inUse else {
@@ -185,6 +186,7 @@ extension ShareVolumes {
     var volume = volume
     let layer = NFSVolume.Layer(name: newLayerName(of: volume.id), format: .raw, parent: nil)
     volume.begin(.copy(layer: layer.name, snapshot: snapshot), layer)
+    try requireShort(volume)
     try await place(volume)
     guard try await folder.share(volume.active, as: layer.name) else {
       memory.forgetSharing()

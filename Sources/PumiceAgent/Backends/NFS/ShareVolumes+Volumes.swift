@@ -44,6 +44,7 @@ extension ShareVolumes {
       let format = source.isEmpty ? settings.format : .raw
       volume = NFSVolume(id, request, file: file, format: format, created: settings.now())
       if !source.isEmpty { try await requireRoom(for: source, id) }
+      try requireShort(volume)
       try await place(volume)
       try await make(volume.layers[0], volume, size: source.isEmpty ? request.size : length, thick: settings.thick)
       memory.set(source.isEmpty ? nil : ShareMemory.Copy(layer: file, source: source, position: 0), for: id)
@@ -110,6 +111,9 @@ extension ShareVolumes {
     _ present: NFSVolume, _ request: VolumeRequest, _ use: VolumeUse
   ) async throws(StorageError) -> NFSVolume {
     var volume = try await settled(present, inUse: use.ofVolume)
+    var described = volume
+    described.describe(request)
+    if described != volume { try requireShort(described) }
     if request.size > volume.size {
       try await grow(volume.active, of: volume, to: request.size, inUse: use.ofVolume)
     }

@@ -19,6 +19,8 @@ struct ShareVolumes: Sendable {
     var slice = Duration.seconds(3)
     /// How much of a copy is looked at in one go.
     var window: Int64 = 64 << 20
+    /// Well below what is read of one.
+    var longestDescription = ByteCount.mebibytes(16)
     var now: @Sendable () -> Timestamp = {
       Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
     }
@@ -62,6 +64,18 @@ struct ShareVolumes: Sendable {
       memory.note(name, of: volume.id)
       memory.skipSlot(of: volume.id)
       throw error
+    }
+  }
+
+  /// Throws `unsupported` for a description that should not become larger. What ends a step, or takes snapshots away, is never
+  /// refused: there is room for that.
+  func requireShort(_ volume: NFSVolume) throws(StorageError) {
+    let (size, limit) = (ByteCount(Int64(try volume.encoded().count)), settings.longestDescription)
+    guard size <= limit else {
+      throw StorageError(
+        .unsupported,
+        "\(folder.path(of: FileNames(volume.id).sidecar)) would have \(size), and \(limit) is all that it may have. Remove "
+          + "snapshots of volume \(volume.id), or metadata.")
     }
   }
 

@@ -18,15 +18,20 @@ struct NFSFixture: Sendable {
 
   static func with(
     format: SharedImage.Format = .raw, settings: ShareVolumes.Settings = .init(), isInMemory: Bool = false,
-    _ body: (NFSFixture) async throws -> Void
+    access: GaneshaDaemon.Export.Access = .readWrite, squashesRoot: Bool = false, mebibytes: Int? = nil,
+    mode: mode_t = 0o700, owner: (user: uid_t, group: gid_t) = (0, 0), _ body: (NFSFixture) async throws -> Void
   ) async throws {
     try await Bed.with { bed in
       // In memory, nothing waits for a disk.
       let memory = "/dev/shm/\((bed.folder.path as NSString).lastPathComponent)"
       defer { if isInMemory { try? FileManager.default.removeItem(atPath: memory) } }
       let path = isInMemory ? memory : try bed.folder.folder("export")
-      if isInMemory { try await bed.run(["mkdir", "-m", "700", path]) }
-      let server = try GaneshaDaemon(in: bed, exports: [.init(path: path)])
+      if isInMemory { try await bed.run(["mkdir", path]) }
+      guard chmod(path, mode) == 0, chown(path, owner.user, owner.group) == 0 else {
+        throw TestBedFailure("\(path) can't be given to its owner.")
+      }
+      let server = try GaneshaDaemon(
+        in: bed, exports: [.init(path: path, access: access, squashesRoot: squashesRoot, mebibytes: mebibytes)])
       try await server.start()
       try await body(NFSFixture(path: path, server: server, bed: bed, format: format, settings: settings))
     }
@@ -35,9 +40,16 @@ struct NFSFixture: Sendable {
   var pool: String { "\(server.address):\(path)" }
 
   /// A freshly started agent's backend.
-  func open(_ power: PowerSwitch = PowerSwitch()) async throws -> NFSBackend {
+  ///
+  /// - Parameter others: Shares beside this one.
+  func open(
+    _ power: PowerSwitch = PowerSwitch(), beside others: [String] = [], user: UInt32 = 0, group: UInt32 = 0,
+    timeout: Int = 10
+  ) async throws -> NFSBackend {
     let backend = try await NFSBackend.open(
-      NFSBackendConfiguration(name: "nfs", shares: [.init(pool)], access: .libnfs, format: format, timeout: 10),
+      NFSBackendConfiguration(
+        name: "nfs", shares: ([pool] + others).map { .init($0) }, access: .libnfs, format: format, user: user,
+        group: group, timeout: timeout),
       of: "n1", mounts: ShareMounts(.init(base: bed.folder.file("mnt"), marks: bed.folder.file("marks"))),
       logger: .silent,
       settings: settings, fault: { step throws(StorageError) in try power.reach(step) })
