@@ -4,7 +4,26 @@ import PumiceModel
 extension AgentCheck {
   func lines(for backend: NFSBackendConfiguration) async -> [Line] {
     var lines: [Line] = []
-    for share in backend.shares { lines.append(await line(for: share, of: backend)) }
+    var usable: [(share: String, folder: any ShareFolder)] = []
+    let mounts = ShareMounts(configuration.shareMounts)
+    // What this check mounts goes with it, unless it was mounted before.
+    let mounted = backend.shares.filter(backend.isMounted).compactMap { try? NFSShare($0.share) }
+    let fresh = mounted.map(mounts.share).filter { (try? $0.standing()) == .absent }
+    for share in backend.shares {
+      guard let parsed = try? NFSShare(share.share) else { continue }
+      let remedy = ShareRemedy(
+        share: parsed, backend: backend, isMounted: backend.isMounted(share), options: share.options)
+      do throws(StorageError) {
+        let folder = try await backend.access(to: share, mounts: mounts).folder()
+        lines.append(await line(for: share.share, folder, of: backend, remedy))
+        if lines.last?.isOK == true { usable.append((share.share, folder)) }
+      } catch {
+        lines.append(failed("share \(share.share)", error, await Self.remedy(error, remedy)))
+      }
+      lines += remedy.warnings.map { missing("share \(share.share)", $0.detail, $0.remedy, isRequired: false) }
+    }
+    lines += await linesAboutTwins(usable)
+    for share in fresh { try? await share.unmount() }
     return lines
   }
 
@@ -30,54 +49,60 @@ extension AgentCheck {
         "apt-get install nfs-common (and run as root), or qemu-block-extra.", isRequired: isRequired)
   }
 
-  private func line(for share: NFSBackendConfiguration.Share, of backend: NFSBackendConfiguration) async -> Line {
-    let part = "share \(share.share)"
-    let folder: any ShareFolder
-    do throws(StorageError) {
-      let mounts = ShareMounts(configuration.shareMounts)
-      folder = try await backend.access(to: share, mounts: mounts).folder()
-    } catch {
-      return failed(part, error, Self.remedyOfReaching(share.share, error))
-    }
-    let name = ".pumice-check.\(UInt64.random(in: 0..<(1 << 40)))"
+  private func line(
+    for share: String, _ folder: any ShareFolder, of backend: NFSBackendConfiguration, _ remedy: ShareRemedy
+  ) async -> Line {
+    let part = "share \(share)"
+    let name = Self.newName
     do throws(StorageError) {
       let (total, free) = try await folder.capacity()
-      guard free > .zero else { throw StorageError(.noSpace, "The share \(share.share) has no space left.") }
+      guard free > .zero else { throw StorageError(.noSpace, "The share \(share) has no space left.") }
+      try await ShareOwner(node: configuration.name, backend: backend.name).refuseOthers(folder)
       try await folder.create(name)
       try await folder.write([1], to: name, at: 0)
+      if backend.provisioning == .thick { try await folder.grow(name, to: .mebibytes(1), thick: true) }
       try await folder.remove(name)
       return ok(part, "\(free) of \(total) free; user \(backend.user) can write to it.")
     } catch {
       try? await folder.remove(name)
-      return failed(part, error, Self.remedyOfWriting(backend, error))
+      return failed(part, error, remedy.writing(error))
     }
   }
 
-  private static func remedyOfReaching(_ share: String, _ error: StorageError) -> String {
-    let host = (try? NFSShare(share))?.host ?? share
-    return switch error.code {
-    case .forbidden where error.message.contains("chmod"):
-      "Run that on the server, or set allow_everybody for the share."
-    case .forbidden:
-      "Add this machine to the export on the server (exports(5)), with `insecure` if the agent does not run as root; see "
-        + "what is exported with: showmount -e \(host)"
-    case .notFound: "See what the server exports with: showmount -e \(host)"
-    case .unavailable, .timeout:
-      "Without a mount, NFSv3 is spoken: rpcbind (port 111), mountd and nfsd of the server must be reachable. See: "
-        + "rpcinfo -p \(host)"
-    default: "See whether the server speaks NFSv3 with: rpcinfo -p \(host)"
+  /// One folder under two names is no two pools: each would take the other's volumes for what a crash has left.
+  private func linesAboutTwins(_ shares: [(share: String, folder: any ShareFolder)]) async -> [Line] {
+    var lines: [Line] = []
+    for (index, first) in shares.enumerated().dropLast() {
+      let name = Self.newName
+      do throws(StorageError) {
+        try await first.folder.create(name)
+        for second in shares[(index + 1)...] where try await second.folder.status(of: name) != nil {
+          lines.append(
+            missing(
+              "share \(second.share)", "It is the same folder as \(first.share).", "Take one of them out of shares."))
+        }
+      } catch {
+        lines.append(failed("share \(first.share)", error, nil))
+      }
+      try? await first.folder.remove(name)
     }
+    return lines
   }
 
-  private static func remedyOfWriting(_ backend: NFSBackendConfiguration, _ error: StorageError) -> String {
-    switch error.code {
-    case .forbidden where error.message.contains("read-only"): "Export it with rw (exports(5))."
-    case .forbidden where backend.user == 0:
-      "The server takes root for nobody (root_squash). Set user and group of backend \(backend.name) to the owner of the "
-        + "exported folder, or export it with no_root_squash."
-    case .forbidden: "Make user \(backend.user) the owner of the exported folder, on the server."
-    case .noSpace: "Make room on the server, or raise the quota."
-    default: "Look into the server's log."
+  private static var newName: String { ".pumice-check.\(UInt64.random(in: 0..<(1 << 40)))" }
+
+  private static func remedy(_ error: StorageError, _ remedy: ShareRemedy) async -> String {
+    let host = remedy.share.host
+    do throws(StorageError) {
+      _ = try await BlockingCalls.run(within: .seconds(10), "Finding \(host)") { () throws(StorageError) in
+        try serverAddresses(host)
+      }
+    } catch {
+      return remedy.reaching(error.code == .notFound ? MountError.unknownHost : .nameServiceAway)
     }
+    guard !remedy.isMounted, [.unavailable, .timeout].contains(error.code) else { return remedy.reaching(error) }
+    async let portmapper = PortState.of(111, on: host)
+    async let nfs = PortState.of(2049, on: host)
+    return remedy.reaching(error, ports: (await portmapper, await nfs))
   }
 }

@@ -27,6 +27,15 @@ public struct GaneshaDaemon: Sendable {
     }
   }
 
+  /// What it speaks to clients.
+  public enum Dialect: Sendable {
+    case both
+    /// As a server whose operator has switched NFSv3 off: rpcbind runs, and knows of no NFSv3.
+    case version4
+    /// As one behind a firewall that lets port 2049 through and nothing else.
+    case withoutPortmapper
+  }
+
   public let daemon: Daemon
   public let address: String
   public let nfsPort: Int
@@ -36,21 +45,28 @@ public struct GaneshaDaemon: Sendable {
   /// The numbers of the RPC programs (RFC 1813).
   private static let (nfs, mount): (UInt32, UInt32) = (100_003, 100_005)
 
-  public init(in bed: Bed, exports: [Export], name: String = "ganesha", on network: Network = .loopback) throws {
+  public init(
+    in bed: Bed, exports: [Export], name: String = "ganesha", on network: Network = .loopback, dialect: Dialect = .both
+  ) throws {
     let folder = try bed.folder.folder(name)
     let run = try bed.folder.folder("\(name)/run")
     let recovery = try bed.folder.folder("\(name)/recovery")
-    let (nfsPort, mountPort) = try network.inside { (try freePort(), try freePort()) }
-    portmapper = try network.inside {
-      try Portmapper(at: "\(run)/rpcbind.sock", ports: [Self.nfs: nfsPort, Self.mount: mountPort])
+    let (nfsPort, mountPort) = try network.inside {
+      (dialect == .withoutPortmapper ? 2049 : try freePort(), try freePort())
     }
+    portmapper = try network.inside {
+      try Portmapper(
+        at: "\(run)/rpcbind.sock", ports: dialect == .version4 ? [:] : [Self.nfs: nfsPort, Self.mount: mountPort],
+        isForClients: dialect != .withoutPortmapper)
+    }
+    let protocols = dialect == .version4 ? "4" : "3, 4"
     let address = portmapper.address
     self.address = address
     self.nfsPort = nfsPort
     self.mountPort = mountPort
     let settings = """
       NFS_CORE_PARAM {
-        Bind_addr = \(address); NFS_Port = \(nfsPort); MNT_Port = \(mountPort); Protocols = 3, 4;
+        Bind_addr = \(address); NFS_Port = \(nfsPort); MNT_Port = \(mountPort); Protocols = \(protocols);
         Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false;
       }
       NFSv4 { Graceless = true; UseGetpwnam = true; RecoveryBackend = fs; RecoveryRoot = \(recovery); }
@@ -60,7 +76,7 @@ public struct GaneshaDaemon: Sendable {
       """
       EXPORT {
         Export_Id = \(index + 1); Path = \(export.path); Pseudo = /\(index + 1); Access_Type = \(export.access.rawValue);
-        Squash = \(export.squashesRoot ? "Root_Squash" : "No_Root_Squash"); SecType = sys; Protocols = 3, 4;
+        Squash = \(export.squashesRoot ? "Root_Squash" : "No_Root_Squash"); SecType = sys; Protocols = \(protocols);
         Transports = TCP; FSAL { Name = VFS; }
       }
       """
@@ -74,7 +90,10 @@ public struct GaneshaDaemon: Sendable {
       mounts.joined() + #"mount --bind "$1" /run && exec ganesha.nfsd -F -f "$2" -L "$3/log" -p "$3/pid""#
     daemon = Daemon(
       name, network.entering(["unshare", "--mount", "sh", "-c", command, "ganesha", run, file, folder]), in: bed
-    ) { network.answers("\(address):\(nfsPort)") && network.answers("\(address):\(mountPort)") }
+    ) {
+      network.answers("\(address):\(nfsPort)")
+        && (dialect == .version4 || network.answers("\(address):\(mountPort)"))
+    }
   }
 
   public func start() async throws { try await daemon.start() }

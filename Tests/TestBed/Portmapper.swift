@@ -10,10 +10,13 @@ final class Portmapper: Sendable {
   /// Its end ends the thread.
   private let leash: Int32
 
-  /// - Parameter ports: The TCP port of each RPC program. Others have none.
-  init(at path: String, ports: [UInt32: Int]) throws {
+  /// - Parameters:
+  ///   - ports: The TCP port of each RPC program. Others have none.
+  ///   - isForClients: Whether clients find it.
+  init(at path: String, ports: [UInt32: Int], isForClients: Bool = true) throws {
     let local = try Self.listen(at: path)
     let (clients, address) = try Self.listenForClients()
+    if !isForClients { close(clients) }
     var leash: [Int32] = [-1, -1]
     guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &leash) == 0 else {
       throw TestBedFailure("No pair of sockets: \(String(cString: strerror(errno)))")
@@ -21,7 +24,7 @@ final class Portmapper: Sendable {
     self.address = address
     self.leash = leash[0]
     let end = leash[1]
-    Thread { Self.serve([local, clients], ports, until: end) }.start()
+    Thread { Self.serve(isForClients ? [local, clients] : [local], ports, until: end) }.start()
   }
 
   deinit { close(leash) }

@@ -219,25 +219,31 @@ public struct NFSBackend: ImageBackend {
 }
 
 extension NFSBackendConfiguration {
+  /// Whether the kernel is to mount the share.
+  func isMounted(_ share: Share) -> Bool {
+    switch share.access ?? access {
+    case .auto: KernelNFS.isThere
+    case .libnfs: false
+    case .mount: true
+    }
+  }
+
   func access(
     to share: Share, mounts: ShareMounts, fault: LibnfsFolder.Fault? = nil
   ) throws(StorageError) -> any ShareAccess {
-    let access = share.access ?? access
-    switch access == .auto ? KernelNFS.isThere ? .mount : .libnfs : access {
-    case .auto, .libnfs:
+    guard isMounted(share) else {
       let settings = LibnfsSettings(user: user, group: group, deadline: .seconds(timeout))
       return LibnfsShareAccess(
         access: LibnfsAccess(try NFSShare(share.share), settings), allowsEverybody: share.allowEverybody, fault: fault)
-    case .mount:
-      let parsed = try NFSShare(share.share)
-      // It stays mounted for as long as there is the backend.
-      mounts.keep(parsed)
-      return MountedShareAccess(
-        mount: mounts.share(parsed),
-        settings: MountedFolder.Settings(
-          options: try NFSMountOptions(share.options), allowsEverybody: share.allowEverybody,
-          owner: .init(user: user, group: group)))
     }
+    let parsed = try NFSShare(share.share)
+    // It stays mounted for as long as there is the backend.
+    mounts.keep(parsed)
+    return MountedShareAccess(
+      mount: mounts.share(parsed),
+      settings: MountedFolder.Settings(
+        options: try NFSMountOptions(share.options), allowsEverybody: share.allowEverybody,
+        owner: .init(user: user, group: group)))
   }
 }
 

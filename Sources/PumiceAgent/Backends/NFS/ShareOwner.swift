@@ -28,7 +28,16 @@ struct ShareOwner: Codable, Equatable, Sendable {
       isOwn = try await isOwner(of: folder)
     }
     guard isOwn != true else { return }
-    throw StorageError(
+    throw foreign(folder)
+  }
+
+  /// Throws `forbidden` when the share is somebody else's. Changes nothing.
+  func refuseOthers(_ folder: any ShareFolder) async throws(StorageError) {
+    if try await isOwner(of: folder) == false { throw foreign(folder) }
+  }
+
+  private func foreign(_ folder: any ShareFolder) -> StorageError {
+    StorageError(
       .forbidden,
       "\(folder.path(of: Self.file)) says that another backend has this share, and two would destroy each other's volumes. If that "
         + "one is gone for good, remove the file.")

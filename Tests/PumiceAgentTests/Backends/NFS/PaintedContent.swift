@@ -60,11 +60,18 @@ extension NFSFixture {
     }
     try await bed.run(["sh", "-c", script])
     func read(_ layer: String, _ size: ByteCount) throws -> [UInt8] {
-      let bytes = [UInt8](try Data(contentsOf: URL(filePath: "\(folder)/\(layer)")))
-      return try stride(from: 0, to: Int(size.bytes), by: Int(PaintedContent.cluster)).map { start in
-        let part = bytes.dropFirst(start).prefix(Int(PaintedContent.cluster))
-        guard part.allSatisfy({ $0 == part.first }) else { throw TestBedFailure("\(layer) is torn at \(start).") }
-        return part.first ?? 0
+      let bytes = try Data(contentsOf: URL(filePath: "\(folder)/\(layer)"))
+      return try bytes.withUnsafeBytes { bytes throws -> [UInt8] in
+        try stride(from: 0, to: Int(size.bytes), by: Int(PaintedContent.cluster)).map { start in
+          let part = bytes[min(start, bytes.count)..<min(start + Int(PaintedContent.cluster), bytes.count)]
+          guard let first = part.first else { return 0 }
+          // A byte at a time, the tests would do little else.
+          let slice = UnsafeRawBufferPointer(rebasing: part)
+          guard slice.count == 1 || memcmp(slice.baseAddress!, slice.baseAddress! + 1, slice.count - 1) == 0 else {
+            throw TestBedFailure("\(layer) is torn at \(start).")
+          }
+          return first
+        }
       }
     }
     var content = PaintedContent()

@@ -16,7 +16,7 @@ enum LibnfsError {
     let isTransfer = message.hasPrefix("NFS: Read failed") || message.hasPrefix("NFS: Write failed")
     let status = NFSStatus(message: message)
     if let status, !isWordless || isTransfer {
-      return StorageError(status.storageCode, "\(attempt) failed: \(status.sentence).")
+      return StorageError(status.storageCode, "\(attempt) failed: \(status.sentence).", cause: status)
     }
     let code: StorageError.Code =
       switch -number {

@@ -1,7 +1,7 @@
 import PumiceModel
 
 /// Why an NFS server refuses: a status of RFC 1813 (2.6, and 5.1.5 for mounting), by the end of its name.
-enum NFSStatus: String, CaseIterable {
+enum NFSStatus: String, CaseIterable, Error {
   case notOwner = "PERM"
   case noEntry = "NOENT"
   case inputOutput = "IO"
