@@ -7,6 +7,7 @@ export PATH := $(PATH):/opt/swift/usr/bin:/usr/local/swift/usr/bin:$(HOME)/.loca
 
 SCRIPTS := Tests/TestBed/Scripts
 LAB := Tests/Lab/Scripts
+CLIENTS := Tests/OpenStack/Scripts
 BUILD := swift build --build-tests --explicit-target-dependency-import-check error
 # Release, beside the debug build and without disturbing it.
 RELEASE := swift build --configuration release --scratch-path .build/release-bench
@@ -28,6 +29,7 @@ setup:
 	@$(SCRIPTS)/install-packages.sh
 	@$(SCRIPTS)/make-guest.sh >/dev/null
 	@$(LAB)/make-lab.sh >/dev/null
+	@$(CLIENTS)/make-clients.sh >/dev/null
 
 build: setup
 	$(BUILD)
@@ -37,9 +39,10 @@ demo: build
 
 # One after the other: simulations keep all threads busy, the end-to-end suite and the lab want the machine for themselves.
 test: build
-	swift test --skip-build --skip 'SimulationTests|EndToEndTests|LabTests|LabNodeTests'
+	swift test --skip-build --skip 'SimulationTests|EndToEndTests|OpenStackTests|LabTests|LabNodeTests'
 	swift test --skip-build --filter SimulationTests
 	swift test --skip-build --filter EndToEndTests
+	swift test --skip-build --filter OpenStackTests
 	swift test --skip-build --filter LabTests
 
 # LabNodeTests run inside the nodes, and LabTests has them run there. What takes many minutes is left to this target alone.
@@ -61,7 +64,7 @@ bench-lab: setup
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift
-	@for script in $(SCRIPTS)/*.sh $(LAB)/*.sh $(LAB)/node/boot; do bash -n $$script || exit 1; done
+	@for script in $(SCRIPTS)/*.sh $(CLIENTS)/*.sh $(LAB)/*.sh $(LAB)/node/boot; do bash -n $$script || exit 1; done
 	bash -n .ci/run
 
 clean:

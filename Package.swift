@@ -142,6 +142,10 @@ let package = Package(
       path: "Tests/EndToEnd", swiftSettings: settings),
 
     .testTarget(
+      name: "OpenStackTests", dependencies: ["PumiceModel", "TestBed"], path: "Tests/OpenStack", exclude: ["Scripts"],
+      swiftSettings: settings),
+
+    .testTarget(
       name: "LabTests",
       dependencies: ["LabBed", "PumiceModel", "PumiceWire", "TestBed"],
       path: "Tests/Lab", exclude: ["Scripts"], swiftSettings: settings),

@@ -11,9 +11,9 @@ extension Tables {
         id: surroundings.newID(), name: VolumeType.defaultName, summary: "Default Volume Type", createdAt: now))
   }
 
-  /// The type with this id, if the caller may see it.
-  func volumeType(_ id: VolumeTypeID, seesPrivate: Bool) throws(StorageError) -> VolumeType {
-    guard let type = types[id], type.isPublic || seesPrivate else {
+  /// The type with this id, if it is there and open to the project; `nil` stands for every project.
+  func volumeType(_ id: VolumeTypeID, of project: ProjectID?) throws(StorageError) -> VolumeType {
+    guard let type = types[id], project.map({ type.isOpen(to: $0) }) ?? true else {
       throw StorageError(.notFound, "Volume type \(id) could not be found.")
     }
     return type
@@ -37,7 +37,7 @@ extension Tables {
     _ id: VolumeTypeID, name: String? = nil, summary: String? = nil, isPublic: Bool? = nil,
     extraSpecs: [String: String]? = nil
   ) throws(StorageError) -> VolumeType {
-    var type = try volumeType(id, seesPrivate: true)
+    var type = try volumeType(id, of: nil)
     if let name, name != type.name {
       guard type.name != VolumeType.defaultName else {
         throw .invalid("name", "of the default type must stay '\(VolumeType.defaultName)'.")
@@ -62,9 +62,31 @@ extension Tables {
     return type
   }
 
+  /// Opens a private type to a project, or closes it again; its volumes stay. Throws `conflict` where that is done already, as
+  /// Cinder does.
+  mutating func setAccess(
+    to id: VolumeTypeID, of project: ProjectID, _ isOpen: Bool
+  ) throws(StorageError) {
+    var type = try volumeType(id, of: nil)
+    guard !type.isPublic else {
+      throw .invalid("volume_type", "'\(type.name)' is public: everybody has access to it.")
+    }
+    guard type.projects?.contains(project) ?? false != isOpen else {
+      guard isOpen else {
+        throw StorageError(.notFound, "Project '\(project)' has no access to volume type \(type.name).")
+      }
+      throw StorageError(
+        .conflict, "Project '\(project)' has access to volume type \(type.name) already.", field: "project")
+    }
+    var projects = type.projects ?? []
+    if isOpen { projects.insert(project) } else { projects.remove(project) }
+    type.projects = projects.isEmpty ? nil : projects
+    put(type)
+  }
+
   /// Refused while a volume is of this type, and for the default one.
   mutating func deleteType(_ id: VolumeTypeID) throws(StorageError) {
-    let type = try volumeType(id, seesPrivate: true)
+    let type = try volumeType(id, of: nil)
     guard type.name != VolumeType.defaultName else {
       throw StorageError(.conflict, "Volume type \(type.name) is the default one, so it can't be deleted.")
     }

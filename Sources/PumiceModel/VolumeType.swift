@@ -5,6 +5,8 @@ public struct VolumeType: Sendable, Equatable, Codable {
   public var summary: String
   public var isPublic: Bool
   public var extraSpecs: [String: String]
+  /// The projects that may see it and use it when it is not public. `nil` is none.
+  public var projects: Set<ProjectID>?
   public let createdAt: Timestamp
 
   /// The type that is there from the start and takes volumes which name no other, as in Cinder.
@@ -21,6 +23,9 @@ public struct VolumeType: Sendable, Equatable, Codable {
     self.extraSpecs = extraSpecs
     self.createdAt = createdAt
   }
+
+  /// Whether somebody in this project may see it and use it.
+  public func isOpen(to project: ProjectID) -> Bool { isPublic || projects?.contains(project) == true }
 
   /// Whether volumes of it may be attached to several instances at the same time: when that is asked of their pool, with
   /// `multiattach=<is> True`, as in Cinder since 3.50.

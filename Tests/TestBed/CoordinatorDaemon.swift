@@ -9,9 +9,13 @@ public struct CoordinatorDaemon: Sendable {
   public let joinTokenFile: String
 
   /// - Parameters:
+  ///   - authentication: The lines of its configuration file that say how callers are known.
   ///   - reportInterval: How often the agents report, in seconds.
   ///   - extra: Lines that are added to its configuration file.
-  public init(in bed: Bed, on network: Network = .loopback, reportInterval: Int = 1, extra: String = "") throws {
+  public init(
+    in bed: Bed, on network: Network = .loopback, authentication: String = "auth: none", reportInterval: Int = 1,
+    extra: String = ""
+  ) throws {
     let address = try network.freeAddress()
     self.address = address
     url = "http://\(address)"
@@ -24,7 +28,7 @@ public struct CoordinatorDaemon: Sendable {
       listen: \(address)
       database: \(database)
       join_token_file: \(joinTokenFile)
-      auth: none
+      \(authentication)
       report_interval: \(reportInterval)
       \(extra)
 

@@ -14,13 +14,15 @@ public struct LoopbackFleet: Sendable {
 
   /// Prepares everything; nothing runs yet.
   ///
-  /// - Parameter backends: The agent's, as its configuration file lists them; a directory if there are none.
-  public init(in bed: Bed, backends: String? = nil) async throws {
+  /// - Parameters:
+  ///   - backends: The agent's, as its configuration file lists them; a directory if there are none.
+  ///   - authentication: The coordinator's, as its configuration file has it.
+  public init(in bed: Bed, backends: String? = nil, authentication: String = "auth: none") async throws {
     self.bed = bed
     let image = try await GuestImage.prepare(in: bed)
     target = try TargetDaemon(in: bed)
     libvirt = try LibvirtDaemon(in: bed)
-    coordinator = try CoordinatorDaemon(in: bed)
+    coordinator = try CoordinatorDaemon(in: bed, authentication: authentication)
     agent = try AgentDaemon(coordinator: coordinator, target: target, libvirt: libvirt, in: bed, backends: backends)
     guest = Guest(image: image, libvirt: libvirt, in: bed)
   }

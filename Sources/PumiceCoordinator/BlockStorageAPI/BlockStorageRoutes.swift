@@ -19,6 +19,7 @@ struct BlockStorageRoutes {
     addMetadata(to: routes)
     addTypes(to: routes)
     addExtraSpecs(to: routes)
+    addTypeAccess(to: routes)
     addQuotas(to: routes)
     addServices(to: routes)
     addPools(to: routes)

@@ -111,7 +111,7 @@ extension BlockStorageRoutes {
       }
       let specs = try checkedSpecs(entries)
       _ = try await call.api.store.write { tables in
-        let old = try tables.volumeType(id, seesPrivate: true).extraSpecs
+        let old = try tables.volumeType(id, of: nil).extraSpecs
         return try tables.editType(id, extraSpecs: old.merging(specs) { _, new in new })
       }
       return try Response.json(["extra_specs": specs])
@@ -130,7 +130,7 @@ extension BlockStorageRoutes {
         throw StorageError.invalid("body", "must have exactly the key that the URL names.")
       }
       _ = try await call.api.store.write { tables in
-        let old = try tables.volumeType(id, seesPrivate: true).extraSpecs
+        let old = try tables.volumeType(id, of: nil).extraSpecs
         return try tables.editType(id, extraSpecs: old.merging(specs) { _, new in new })
       }
       return try Response.json(specs)
@@ -139,7 +139,7 @@ extension BlockStorageRoutes {
       let id = try call.typeInPath().id
       let key = try call.parameter("key")
       _ = try await call.api.store.write { tables in
-        var specs = try tables.volumeType(id, seesPrivate: true).extraSpecs
+        var specs = try tables.volumeType(id, of: nil).extraSpecs
         guard specs.removeValue(forKey: key) != nil else { throw noSuchSpec(key) }
         return try tables.editType(id, extraSpecs: specs)
       }
@@ -168,14 +168,12 @@ private func noSuchSpec(_ key: String) -> StorageError {
 }
 
 extension Call {
-  var seesPrivateTypes: Bool { caller.role == .admin }
-
   fileprivate func type(_ type: VolumeType) throws -> Response {
     try Response.json(["volume_type": VolumeTypeResource(type, for: caller.role)])
   }
 
-  fileprivate func typeInPath() throws -> VolumeType {
-    try tables.volumeType(try id("id", ofA: "Volume type"), seesPrivate: seesPrivateTypes)
+  func typeInPath() throws -> VolumeType {
+    try tables.volumeType(try id("id", ofA: "Volume type"), of: caller.scope)
   }
 
   fileprivate func typeFields(known: Set<String>) async throws -> RequestFields {
@@ -188,8 +186,9 @@ extension Call {
 
   /// By name; `is_public` narrows it for admins, `extra_specs` for all (3.52).
   fileprivate func listedTypes() throws(StorageError) -> [VolumeType] {
-    var types = tables.types.values.filter { $0.isPublic || seesPrivateTypes }
-    if seesPrivateTypes, let text = query["is_public"], text.lowercased() != "none" {
+    var types = Array(tables.types.values)
+    if let project = caller.scope { types = types.filter { $0.isOpen(to: project) } }
+    if caller.role == .admin, let text = query["is_public"], text.lowercased() != "none" {
       guard let isPublic = Bool(openStack: text) else {
         throw .invalid("is_public", "must be true, false or none, not '\(text.prefix(40))'.")
       }

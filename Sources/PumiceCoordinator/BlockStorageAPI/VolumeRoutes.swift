@@ -9,7 +9,7 @@ extension BlockStorageRoutes {
     routes.on(.post, "volumes", needs: .writeVolumes) { call in
       let order = try VolumeOrder(try await call.body(), of: call)
       if let name = order.type, let type = try? call.tables.volumeType(name) {
-        _ = try call.tables.volumeType(type.id, seesPrivate: call.seesPrivateTypes)
+        _ = try call.tables.volumeType(type.id, of: call.caller.scope)
       }
       let (policy, surroundings) = (call.api.policy, call.api.surroundings)
       let volume = try await call.api.store.write { tables in

@@ -93,4 +93,44 @@ import Testing
       #expect(seen["extra_specs"] == .object([:]))
     }
   }
+
+  @Test func aPrivateTypeIsOpenToTheProjectsThatAreNamed() async throws {
+    try await withCoordinator(tokens: AuthorizationTests.tokens) { (coordinator) async throws in
+      let (admin, member) = ("token-of-the-admin", "token-of-the-member")
+      let created = try await coordinator.send(
+        .post, "/v3/types", #"{"volume_type": {"name": "secret", "is_public": false}}"#, token: admin)
+      let id = try #require(created["volume_type"]["id"].string)
+      func set(_ action: String, _ project: String, token: String = admin) async throws -> Int {
+        try await coordinator.send(
+          .post, "/v3/types/\(id)/action", #"{"\#(action)": {"project": "\#(project)"}}"#, token: token
+        ).status
+      }
+      #expect(try await set("addProjectAccess", "demo", token: member) == 403)
+      #expect(try await set("addProjectAccess", "nowhere") == 404)
+      #expect(try await set("addProjectAccess", "demo") == 202)
+      #expect(try await set("addProjectAccess", "demo") == 409)
+      #expect(try await set("takeAway", "demo") == 400)
+      let list = try await coordinator.get("/v3/types/\(id)/os-volume-type-access", token: admin)
+      #expect(list["volume_type_access"].array.map { $0["project_id"].string } == ["demo"])
+      #expect(try await coordinator.get("/v3/types/\(id)", token: member).status == 200)
+      #expect(try await coordinator.get("/v3/types", token: member)["volume_types"].array.count == 2)
+      #expect(try await coordinator.get("/v3/types/\(id)", token: "token-of-the-stranger").status == 404)
+      let order = #"{"volume": {"size": 1, "volume_type": "secret"}}"#
+      #expect(try await coordinator.send(.post, "/v3/volumes", order, token: member).status == 202)
+      #expect(try await coordinator.send(.post, "/v3/volumes", order, token: "token-of-the-stranger").status == 404)
+
+      #expect(try await set("removeProjectAccess", "demo") == 202)
+      #expect(try await set("removeProjectAccess", "demo") == 404)
+      #expect(try await coordinator.get("/v3/types/\(id)", token: member).status == 404)
+      #expect(try await coordinator.get("/v3/volumes", token: member)["volumes"].array.count == 1, "Volumes stay.")
+
+      let everybodys = try #require(
+        try await coordinator.get("/v3/types/default", token: admin)["volume_type"]["id"].string)
+      let path = "/v3/types/\(everybodys)"
+      #expect(try await coordinator.get("\(path)/os-volume-type-access", token: admin).status == 404)
+      let needless = try await coordinator.send(
+        .post, "\(path)/action", #"{"addProjectAccess": {"project": "demo"}}"#, token: admin)
+      #expect(needless.status == 400)
+    }
+  }
 }
