@@ -163,7 +163,9 @@ public struct NFSBackend: ImageBackend {
   private func descriptions() async throws(StorageError) -> [(NFSPool, NFSVolume)] {
     var descriptions: [(NFSPool, NFSVolume)] = []
     for pool in shares {
-      let found = try await pool.patience.ask(within: .seconds(20), "Listing the volumes on \(pool.name)") {
+      let attempt = "Listing the volumes on \(pool.name)"
+      try pool.patience.requireAnswers(attempt)
+      let found = try await pool.listing.ask(within: .seconds(20), attempt) {
         () async throws(StorageError) -> [NFSVolume] in
         try await volumes(on: pool).all()
       }

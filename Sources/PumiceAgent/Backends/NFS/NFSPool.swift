@@ -35,6 +35,8 @@ struct NFSPool: Sendable {
   let settings: ShareVolumes.Settings
   let options: String?
   let patience: SharePatience
+  /// For what takes long on a share of many volumes, whose server is well.
+  let listing: SharePatience
 
   init(name: String, access: any ShareAccess, settings: ShareVolumes.Settings, options: String?) {
     self.name = name
@@ -42,6 +44,7 @@ struct NFSPool: Sendable {
     self.settings = settings
     self.options = options
     patience = SharePatience(name)
+    listing = SharePatience(name)
   }
 
   func volumes() async throws(StorageError) -> ShareVolumes {

@@ -14,14 +14,18 @@ final class SharePatience: Sendable {
   /// Whether something that was asked is without an answer for longer than it was waited for.
   var isExhausted: Bool { late.withLock { $0 > 0 } }
 
+  /// Throws `unavailable` while an earlier question is late.
+  func requireAnswers(_ attempt: String) throws(StorageError) {
+    guard isExhausted else { return }
+    throw StorageError(.unavailable, "\(attempt) failed: \(share) has not yet answered what was asked before.")
+  }
+
   /// Asks, and throws `unavailable` when there is no answer within `limit`, or at once while an earlier question is late.
   /// `body` then goes on by itself until it ends, as all that is asked of a share does by a deadline.
   func ask<Value: Sendable>(
     within limit: Duration, _ attempt: String, _ body: @escaping @Sendable () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
-    guard !isExhausted else {
-      throw StorageError(.unavailable, "\(attempt) failed: \(share) has not yet answered what was asked before.")
-    }
+    try requireAnswers(attempt)
     let question = Question<Value>()
     let outcome = await withCheckedContinuation { continuation in
       question.begin(continuation)
