@@ -31,6 +31,65 @@ import Testing
     }
   }
 
+  enum Outage: String, CaseIterable {
+    case stopped, cutOff, readOnly
+
+    var codes: [StorageError.Code] { self == .readOnly ? [.forbidden] : [.unavailable, .timeout] }
+  }
+
+  /// Mounts are `hard`: the kernel's own calls wait for the server, and the agent's don't.
+  @Test(.timeLimit(.minutes(3)), arguments: Outage.allCases) func anOutageLosesNothing(_ outage: Outage) async throws {
+    try await KernelNFSServer.modern.lend {
+      let server = KernelNFSServer.modern
+      let path = try await server.makeFileSystem("ext4", mebibytes: 64)
+      try await server.export([(path, "rw,no_root_squash,fsid=1")])
+      let timing = MountedShare.Timing(call: .seconds(4), probe: .seconds(3), command: .seconds(5))
+      let station = try await NFSStation(server, path, timing)
+      let (backend, first, second) = (station.backend, SnapshotID.random(), SnapshotID.random())
+      let volume = try await backend.ensured(.random(), station.request(.mebibytes(4)))
+      try await station.write(1, volume)
+      _ = try await backend.snapshotted(first, station.snapshotRequest(of: volume.id))
+      try await station.write(2, volume)
+
+      switch outage {
+      case .stopped: try await server.stop()
+      case .cutOff: try await server.cutOff()
+      case .readOnly: try await server.export([(path, "ro,no_root_squash,fsid=1")])
+      }
+      for _ in 0..<2 {
+        let begin = ContinuousClock.now
+        let error = await #expect(throws: StorageError.self) {
+          try await backend.snapshotted(second, station.snapshotRequest(of: volume.id))
+        }
+        #expect(outage.codes.contains(try #require(error).code), "\(error as Any)")
+        if outage != .readOnly { #expect(await backend.pools().first?.downReason != nil) }
+        #expect(ContinuousClock.now - begin < .seconds(25))
+      }
+      switch outage {
+      case .stopped: try await server.start()
+      case .cutOff: try await server.reconnect()
+      case .readOnly: try await server.export([(path, "rw,no_root_squash,fsid=1")])
+      }
+
+      let end = ContinuousClock.now + .seconds(60)
+      while true {
+        do throws(StorageError) {
+          _ = try await backend.snapshotted(second, station.snapshotRequest(of: volume.id))
+          break
+        } catch {
+          guard ContinuousClock.now < end else { throw error }
+          try await Task.sleep(for: .milliseconds(200))
+        }
+      }
+      #expect(await backend.pools().first?.downReason == nil)
+      #expect(try await backend.snapshots().map(\.id) == [first, second].sorted())
+      #expect(try await station.content(volume) == StampedContent(2, .mebibytes(4)))
+      let named = try await station.layers().map(\.name) + [FileNames(volume.id).sidecar, ShareOwner.file]
+      #expect(
+        try await server.inside("ls -A \(path)").split(separator: "\n").map(String.init).sorted() == named.sorted())
+    }
+  }
+
   private func check(
     _ server: KernelNFSServer, _ path: String, excessiveSize: ByteCount?,
     withSnapshot look: (NFSStation) async throws -> Void
@@ -57,12 +116,13 @@ private struct NFSStation: Sendable {
   private let share: NFSShare
   private let mounts: ShareMounts
 
-  init(_ server: KernelNFSServer, _ path: String) async throws {
+  init(_ server: KernelNFSServer, _ path: String, _ timing: MountedShare.Timing = .init()) async throws {
     let folder = "/var/tmp/station-\(server.name)"
     try await sh("rm -rf \(folder); mkdir \(folder)")
     pool = "\(server.address):\(path)"
     share = try NFSShare(pool)
-    mounts = ShareMounts(ShareMounts.Places(base: "\(folder)/mnt", marks: "\(folder)/marks"))
+    mounts = ShareMounts(
+      ShareMounts.Places(base: "\(folder)/mnt", marks: "\(folder)/marks"), timing: timing)
     backend = try await Self.open(pool, mounts)
   }
 
