@@ -1,3 +1,4 @@
+import Logging
 import PumiceModel
 import PumiceWire
 
@@ -24,6 +25,34 @@ extension NodeService {
       chapSecret: export.chapSecret)
     target.image = try await backend.image(of: export.volume, pool: export.pool, inUse: isInUse)
     return target
+  }
+
+  /// Tells the backend what has become of what an earlier answer to the request has awaited.
+  func passOn(
+    _ request: some FollowedRequest, from users: VolumeID, to backend: any VolumeBackend
+  ) async throws(StorageError) {
+    guard let backend = backend as? any ImageBackend else { return }
+    if let generation = request.declined {
+      try await backend.decline(users, pool: request.pool, generation: generation)
+    } else if let generation = request.adopted {
+      try await backend.adopt(users, pool: request.pool, generation: generation)
+    }
+  }
+
+  /// What a copy that is there has held of the volume that it was made from goes. The copy does not wait for that to succeed.
+  func release(
+    _ source: VolumeID, after request: VolumeRequest, on backend: any ImageBackend, inUse: Bool
+  ) async -> Progress {
+    do throws(StorageError) {
+      let progress = try await backend.release(source, pool: request.pool, inUse: inUse)
+      if let generation = progress.awaits { return Progress(done: 1, awaits: generation) }
+      return progress.isComplete ? .complete : Progress(done: 0.99)
+    } catch {
+      logger.info(
+        "layers that a copy has kept apart stay so for now",
+        metadata: ["volume.id": "\(source)", "error": "\(error)"])
+      return .complete
+    }
   }
 
   /// Has an instance go over to the image that is next, if there is one. Inside the connection's lock.

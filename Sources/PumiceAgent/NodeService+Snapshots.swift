@@ -10,9 +10,7 @@ extension NodeService {
     return try await locks.withLock(.volume(request.volume), queue: Self.queueForLong) {
       () async throws(StorageError) in
       try gate.admit(.snapshot(id, backend: backend.name, pool: request.pool), request.revision, recorded: nil)
-      if let generation = request.adopted, let backend = backend as? any ImageBackend {
-        try await backend.adopt(request.volume, pool: request.pool, generation: generation)
-      }
+      try await passOn(request, from: request.volume, to: backend)
       switch try await backend.ensureSnapshot(id, request, inUse: isInUse(request.volume, on: backend)) {
       case .underway(let progress): return progress
       case .done: return .complete
@@ -25,17 +23,13 @@ extension NodeService {
     let backend = try backend(named: request.backend)
     return try await locks.withLock(.volume(request.volume)) { () async throws(StorageError) in
       try gate.admit(.snapshot(id, backend: backend.name, pool: request.pool), request.revision, recorded: nil)
-      if let backend = backend as? any ImageBackend {
-        if let generation = request.declined {
-          try await backend.decline(request.volume, pool: request.pool, generation: generation)
-          return .complete
-        }
-        if let generation = request.adopted {
-          try await backend.adopt(request.volume, pool: request.pool, generation: generation)
-        }
+      try await passOn(request, from: request.volume, to: backend)
+      let isInUse = isInUse(request.volume, on: backend)
+      if request.declined != nil, let backend = backend as? any ImageBackend {
+        return try await backend.removeSnapshot(
+          id, of: request.volume, pool: request.pool, inUse: isInUse, mayAsk: false)
       }
-      return try await backend.removeSnapshot(
-        id, of: request.volume, pool: request.pool, inUse: isInUse(request.volume, on: backend))
+      return try await backend.removeSnapshot(id, of: request.volume, pool: request.pool, inUse: isInUse)
     }
   }
 }

@@ -22,6 +22,7 @@ extension NodeService {
         throw StorageError(
           .notFound, "Volume \(id) should be on pool \(request.pool) of backend \(backend.name), and is not there.")
       }
+      try await passOn(request, from: request.source?.volume ?? id, to: backend)
       var use = VolumeUse(ofVolume: isInUse(id, on: backend))
       if case .volume(let source)? = request.source { use.ofSource = isInUse(source, on: backend) }
       let stored: StoredVolume
@@ -30,7 +31,10 @@ extension NodeService {
       case .done(let volume): stored = volume
       }
       for record in standingExports(of: id, on: backend.name) { _ = try await offer(record, stored) }
-      return .complete
+      guard case .volume(let source)? = request.source, request.declined == nil,
+        let backend = backend as? any ImageBackend
+      else { return .complete }
+      return await release(source, after: request, on: backend, inUse: use.ofSource)
     }
   }
 

@@ -1,18 +1,42 @@
 import HashTreeCollections
+import Logging
 import PumiceModel
 import PumiceWire
 
 /// Changes of a volume in which those who use it take part: its files change, and QEMU has to go over to the new ones.
 extension PendingWorkRunner {
   /// Makes a call to the volume's node. Where that waits for the volume's users, they are asked for their part, and the call is
-  /// made once more to say so.
+  /// made once more to say what has become of it.
   ///
-  /// - Parameter call: Makes the call; gets the generation that everybody has gone over to, if that was asked for.
-  func followed(
-    by users: VolumeID, _ call: (_ adopted: Int?) async throws(StorageError) -> Progress
+  /// What an answer only waits for to put things in order is left where it can't be had: then this is done.
+  func followed<Request: FollowedRequest>(
+    by users: VolumeID, _ request: Request, _ call: (Request) async throws(StorageError) -> Progress
   ) async throws(StorageError) -> Progress {
-    let progress = try await call(nil)
+    let progress = try await call(request)
     guard let generation = progress.awaits else { return progress }
+    var repeated = request
+    do throws(StorageError) {
+      if let step = try await goOver(users) { return progress.isComplete ? Progress(done: 0.99) : step }
+      repeated.adopted = generation
+      let next = try await call(repeated)
+      // There may be more of its kind.
+      return next.isComplete && next.awaits != nil ? Progress(done: 0.99) : next
+    } catch {
+      // The instance is shut off, say. Nothing but room is lost by leaving some files as they are.
+      if error.code == .unsupported {
+        (repeated.adopted, repeated.declined) = (nil, generation)
+        let next = try await call(repeated)
+        if next.isComplete || next.awaits != generation { return next }
+      }
+      guard progress.isComplete else { throw error }
+      logger.info("Layers are left apart for now", metadata: ["volume.id": "\(users)", "error": "\(error)"])
+      return .complete
+    }
+  }
+
+  /// Has everybody who uses the volume go over to the image that its export names as the next. Returns where that stands while it
+  /// is not done.
+  private func goOver(_ users: VolumeID) async throws(StorageError) -> Progress? {
     guard let volume = store.tables.volumes[users] else {
       throw StorageError(.notFound, "Volume \(users) could not be found.")
     }
@@ -28,6 +52,6 @@ extension PendingWorkRunner {
       case .detached: break
       }
     }
-    return try await call(generation)
+    return nil
   }
 }

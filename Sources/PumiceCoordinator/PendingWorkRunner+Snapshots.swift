@@ -13,10 +13,8 @@ extension PendingWorkRunner {
         let outcome: Result<Progress, StorageError>
         do throws(StorageError) {
           outcome = .success(
-            try await followed(by: snapshot.volume) { adopted throws(StorageError) in
-              var request = try request(snapshot, on: pool)
-              request.adopted = adopted
-              return try await node(pool.node).ensureSnapshot(snapshot.id, request)
+            try await followed(by: snapshot.volume, try request(snapshot, on: pool)) { request throws(StorageError) in
+              try await node(pool.node).ensureSnapshot(snapshot.id, request)
             })
         } catch {
           outcome = .failure(error)
@@ -58,21 +56,8 @@ extension PendingWorkRunner {
     if isLost(pool.node) { return .complete }
     let removal = SnapshotRemoval(revision: revision, volume: volume, backend: pool.backend, pool: pool.pool)
     let node = try node(pool.node)
-    var awaited: Int?
-    do throws(StorageError) {
-      return try await followed(by: volume) { adopted throws(StorageError) in
-        var request = removal
-        request.adopted = adopted
-        let progress = try await node.removeSnapshot(snapshot, request)
-        awaited = progress.awaits
-        return progress
-      }
-    } catch {
-      // The instance is shut off, say. Nothing but room is lost by leaving the files as they are.
-      guard error.code == .unsupported, let awaited else { throw error }
-      var request = removal
-      request.declined = awaited
-      return try await node.removeSnapshot(snapshot, request)
+    return try await followed(by: volume, removal) { request throws(StorageError) in
+      try await node.removeSnapshot(snapshot, request)
     }
   }
 

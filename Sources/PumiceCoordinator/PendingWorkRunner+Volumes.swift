@@ -17,7 +17,10 @@ extension PendingWorkRunner {
         var request = try request(volume, on: pool, size: volume.size)
         request.source = volume.source
         request.multiattach = volume.isMultiattach
-        let progress = try await node(pool.node).ensureVolume(volume.id, request)
+        let progress = try await followed(by: volume.source?.volume ?? volume.id, request) {
+          request throws(StorageError) in
+          try await node(pool.node).ensureVolume(volume.id, request)
+        }
         try await store.write { tables in
           if progress.isComplete {
             try tables.confirm(volume, at: surroundings.now())
@@ -35,7 +38,9 @@ extension PendingWorkRunner {
       do {
         var request = try request(volume, on: pool, size: size)
         request.mustExist = true
-        let progress = try await node(pool.node).ensureVolume(volume.id, request)
+        let progress = try await followed(by: volume.id, request) { request throws(StorageError) in
+          try await node(pool.node).ensureVolume(volume.id, request)
+        }
         guard progress.isComplete else {
           return try await store.write { $0.noteProgress(volume, progress.done, at: surroundings.now()) }
         }

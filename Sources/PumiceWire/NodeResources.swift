@@ -6,7 +6,8 @@ public struct Progress: Sendable, Equatable, Codable {
   /// From 0 to 1.
   public let done: Double
   /// Whoever uses the volume has to go over to another image before it goes on: that of this generation, which its export names
-  /// now. `nil` when it waits for nobody.
+  /// now. `nil` when it waits for nobody. With `done` 1, what was asked for is there, and only putting things in order waits: that
+  /// may be left for another time.
   public let awaits: Int?
 
   public init(done: Double, awaits: Int? = nil) {
@@ -18,8 +19,17 @@ public struct Progress: Sendable, Equatable, Codable {
   public var isComplete: Bool { done >= 1 }
 }
 
+/// A call that may have to wait for those who use a volume, and the repeat of it that says what has become of that.
+public protocol FollowedRequest: Sendable {
+  var pool: String { get }
+  /// See `Progress.awaits`: everybody who uses the volume has gone over to the image of this generation.
+  var adopted: Int? { get set }
+  /// Somebody who uses it can't go over to the image of this generation now.
+  var declined: Int? { get set }
+}
+
 /// The body of `PUT /v1/volumes/{id}`: where, how large, and what the volume's own description shall say.
-public struct VolumeRequest: Sendable, Equatable, Codable {
+public struct VolumeRequest: FollowedRequest, Equatable, Codable {
   public var revision: Revision
   /// The life of the agent that this is meant for; `nil`, from a caller by hand, for any.
   public var incarnation: UInt64?
@@ -35,6 +45,9 @@ public struct VolumeRequest: Sendable, Equatable, Codable {
   /// `false`.
   public var multiattach: Bool?
   public var description: VolumeDescription
+  /// Of the source of a copy, and else of the volume itself.
+  public var adopted: Int?
+  public var declined: Int?
 
   public init(
     revision: Revision, backend: String, pool: String, size: ByteCount, source: VolumeSource? = nil,
@@ -67,7 +80,7 @@ public struct RevertRequest: Sendable, Equatable, Codable {
 }
 
 /// The body of `PUT /v1/snapshots/{id}`: of which volume, where that lies, and what the snapshot's own description shall say.
-public struct SnapshotRequest: Sendable, Equatable, Codable {
+public struct SnapshotRequest: FollowedRequest, Equatable, Codable {
   public var revision: Revision
   /// The life of the agent that this is meant for; `nil`, from a caller by hand, for any.
   public var incarnation: UInt64?
@@ -75,8 +88,8 @@ public struct SnapshotRequest: Sendable, Equatable, Codable {
   public var backend: String
   public var pool: String
   public var description: VolumeDescription
-  /// See `Progress.awaits`: everybody who uses the volume has gone over to the image of this generation.
   public var adopted: Int?
+  public var declined: Int?
 
   public init(
     revision: Revision, volume: VolumeID, backend: String, pool: String, description: VolumeDescription
@@ -89,14 +102,12 @@ public struct SnapshotRequest: Sendable, Equatable, Codable {
   }
 }
 
-public struct SnapshotRemoval: Sendable, Equatable, Codable {
+public struct SnapshotRemoval: FollowedRequest, Equatable, Codable {
   public var revision: Revision
   public var volume: VolumeID
   public var backend: String
   public var pool: String
-  /// See `Progress.awaits`: everybody who uses the volume has gone over to the image of this generation.
   public var adopted: Int?
-  /// Somebody who uses it can't go over to the image of this generation now.
   public var declined: Int?
 
   public init(revision: Revision, volume: VolumeID, backend: String, pool: String) {

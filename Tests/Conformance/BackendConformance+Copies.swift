@@ -9,6 +9,7 @@ extension BackendConformance {
     try await copiesBeginWithTheirSourceAndEndWithZeros()
     try await copiesAndTheirSourcesKnowNothingOfEachOther()
     try await aRepeatDoesNotCopyAgain()
+    try await aCopyOfAVolumeInUseIsOfOneMomentOrRefused()
     try await copiesThatCannotBeLeaveNothing()
     try await halfMadeCopiesHeal()
   }
@@ -90,6 +91,29 @@ extension BackendConformance {
     let late = try await backend.ensured(copy, request)
     #expect(late == copied)
     try await clear([volume, copy], [])
+  }
+
+  private func aCopyOfAVolumeInUseIsOfOneMomentOrRefused() async throws {
+    let (volume, copy) = (VolumeID.random(), VolumeID.random())
+    let made = try await written(volume, 1, .mebibytes(8))
+    let (request, use) = (self.request(.mebibytes(12), source: .volume(volume)), VolumeUse(ofSource: true))
+    do throws(StorageError) {
+      _ = try await backend.ensure(copy, request, use)
+    } catch {
+      #expect(error.code == .unsupported && !hooks.copiesVolumesInUse, "\(error)")
+      let traces = try await traces(of: copy)
+      #expect(traces.isEmpty, "a refused copy must leave nothing")
+      return try await clear([volume], [])
+    }
+    // From here on the guest writes again, and the use may end and begin anew.
+    try await write(2, to: made)
+    _ = try await backend.ensure(copy, request, VolumeUse())
+    try await write(3, to: made)
+    let copied = try await backend.ensured(copy, request, use)
+    let (content, current) = (try await content(of: copied), try await content(of: made))
+    #expect((1...3).map { StampedContent($0, .mebibytes(8)) }.contains(content))
+    #expect(current == StampedContent(3, .mebibytes(8)))
+    try await clear([copy, volume], [])
   }
 
   private func copiesThatCannotBeLeaveNothing() async throws {

@@ -25,6 +25,8 @@ public struct BackendConformance: Sendable {
     public var excessiveSize: ByteCount?
     /// How many volumes are worked on at once: enough to get into each other's way.
     public var crowd: Int
+    /// Whether volumes are copied that somebody may be writing to. Else that may be refused.
+    public var copiesVolumesInUse: Bool
     /// Overwrites the whole volume, durably, with what `content` reads as this stamp. The volume is active.
     public var write: @Sendable (_ stamp: Int, StoredVolume) async throws -> Void
     /// Reads the whole volume as it is on the storage. Throws when it is no stamped content. The volume is active.
@@ -34,6 +36,7 @@ public struct BackendConformance: Sendable {
       restart: @escaping @Sendable () async throws -> any VolumeBackend,
       plant: @escaping @Sendable (Leaving) async throws -> Void,
       traces: @escaping @Sendable (_ id: String) async throws -> [String], excessiveSize: ByteCount?, crowd: Int = 24,
+      copiesVolumesInUse: Bool = false,
       write: @escaping @Sendable (_ stamp: Int, StoredVolume) async throws -> Void = StampedContent.write,
       content: @escaping @Sendable (StoredVolume) async throws -> StampedContent = StampedContent.read
     ) {
@@ -42,6 +45,7 @@ public struct BackendConformance: Sendable {
       self.traces = traces
       self.excessiveSize = excessiveSize
       self.crowd = crowd
+      self.copiesVolumesInUse = copiesVolumesInUse
       self.write = write
       self.content = content
     }

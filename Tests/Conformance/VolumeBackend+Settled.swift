@@ -5,8 +5,17 @@ import Testing
 
 /// Long work asked for until it has ended, as the coordinator does.
 extension VolumeBackend {
-  public func ensured(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> StoredVolume {
-    try await settled { () async throws(StorageError) in try await ensure(id, request) }
+  public func ensured(
+    _ id: VolumeID, _ request: VolumeRequest, _ use: VolumeUse = VolumeUse()
+  ) async throws(StorageError) -> StoredVolume {
+    try await settled { () async throws(StorageError) in
+      let work = try await ensure(id, request, use)
+      guard case .underway(let progress) = work, let generation = progress.awaits,
+        let images = self as? any ImageBackend
+      else { return work }
+      try await images.adopt(request.source?.volume ?? id, pool: request.pool, generation: generation)
+      return try await ensure(id, request, use)
+    }
   }
 
   public func erase(_ id: VolumeID, pool: String) async throws(StorageError) {

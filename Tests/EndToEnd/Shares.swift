@@ -108,6 +108,104 @@ extension EndToEndTests {
       }
     }
 
+    @Test func aVolumeIsCopiedWhileAGuestWritesToIt() async throws {
+      try await Bed.with { bed in
+        let share = try bed.folder.folder("export")
+        let server = try GaneshaDaemon(in: bed, exports: [.init(path: share)])
+        try await server.start()
+        let fleet = try await LoopbackFleet(
+          in: bed,
+          backends: """
+            - name: filer
+              kind: nfs
+              access: libnfs
+              shares: ["\(server.address):\(share)"]
+            """)
+        let (api, guest) = (fleet.api, fleet.guest)
+        try await fleet.telling {
+          try await fleet.start()
+          let volume = try await api.createVolume(name: "busy", gibibytes: 1)
+          try await api.waitForVolume(volume, status: "available")
+          try await api.attach(volume, to: guest.id)
+          let disk = try await fleet.waitForDisk(of: volume, size: .gibibytes(1))
+          try await api.waitForVolume(volume, status: "in-use")
+          let random = try await guest.writeRandom(.mebibytes(16), to: disk, at: .mebibytes(256))
+          try await guest.beginNumbering(disk)
+
+          var copies: [VolumeID] = []
+          for number in 1...3 {
+            let before = try await guest.lastNumber(on: disk)
+            let copy = try await api.createVolume(name: "copy-\(number)", from: volume, gibibytes: 2)
+            try await api.waitForVolume(copy, status: "available")
+            let after = try await guest.lastNumber(on: disk)
+            let shown = try await numbers(of: copy, in: share, bed)
+            #expect(before <= shown && shown <= after && before < after, "\(before) \(shown) \(after)")
+            #expect(try images(of: volume, in: share).count == 2, "Copies don't make the chain longer.")
+            #expect(try images(of: copy, in: share).count == 1)
+            copies.append(copy)
+          }
+          // Two at once.
+          let twins = [
+            try await api.createVolume(name: "twin-1", from: volume, gibibytes: 1),
+            try await api.createVolume(name: "twin-2", from: volume, gibibytes: 1),
+          ]
+          for copy in twins {
+            try await api.waitForVolume(copy, status: "available")
+            #expect(try await numbers(of: copy, in: share, bed) > 0)
+          }
+          copies += twins
+          let last = try await guest.endNumbering(disk)
+          #expect(try await guest.sha256(of: disk, count: .mebibytes(16), at: .mebibytes(256)) == random)
+          #expect(try images(of: volume, in: share).count == 2)
+
+          try await api.detach(volume, from: guest.id)
+          try await api.waitForVolume(volume, status: "available")
+          let whole = try await api.createVolume(name: "all", from: volume, gibibytes: 1)
+          try await api.waitForVolume(whole, status: "available")
+          #expect(try await numbers(of: whole, in: share, bed) == last)
+          try await bed.run([
+            "sh", "-c",
+            """
+            set -e; cd '\(share)'
+            for image in volume-*; do
+              if [ "$(head -c 3 "$image")" = QFI ]; then qemu-img check -q -f qcow2 "$image"; fi
+            done
+            """,
+          ])
+          for id in copies + [whole, volume] {
+            try await api.deleteVolume(id)
+            try await api.waitUntilGone(id)
+          }
+          try await eventually("nothing is left", within: .seconds(60)) {
+            try FileManager.default.contentsOfDirectory(atPath: share) == [".pumice-owner"]
+          }
+          try await fleet.expectNothingLeft()
+        }
+      }
+    }
+
+    /// Up to which number the guest had come at the moment that a volume of one plain file shows. Each is written at the front and
+    /// then at the back, durably, before the next: fewer at the front, or one more that is missing before others, is no moment.
+    private func numbers(of volume: VolumeID, in share: String, _ bed: Bed) async throws -> Int {
+      let file = try #require(try images(of: volume, in: share).first)
+      var counts: [Int] = []
+      for start in [Numbering.front, Numbering.back] {
+        let text = try await bed.run([
+          "sh", "-c",
+          "dd if='\(share)/\(file)' bs=1M skip=\(start) count=64 2>/dev/null | tr -d ' \\000' | tr -s '\\n'",
+        ])
+        let numbers = text.split(separator: "\n").compactMap { Int($0) }
+        #expect(numbers == Array(1...max(1, numbers.count)), "There are no gaps.")
+        counts.append(numbers.count)
+      }
+      #expect(counts[0] == counts[1] || counts[0] == counts[1] + 1, "\(counts)")
+      return counts[1]
+    }
+
+    private func images(of volume: VolumeID, in share: String) throws -> [String] {
+      try images(in: share).filter { $0.hasPrefix("volume-\(volume)") }
+    }
+
     /// The files that hold bytes of volumes.
     private func images(in share: String) throws -> [String] {
       try FileManager.default.contentsOfDirectory(atPath: share).filter { !$0.hasSuffix(".json") && !$0.hasPrefix(".") }
@@ -117,5 +215,45 @@ extension EndToEndTests {
     private func sha256(of volume: VolumeID, in share: String, _ bed: Bed) async throws -> String {
       String(try await bed.run(["sh", "-c", "head -c \(8 << 20) '\(share)/volume-\(volume)' | sha256sum"]).prefix(64))
     }
+  }
+}
+
+/// Where a guest writes its numbers, in MiB.
+private enum Numbering {
+  static let (front, back) = (0, 768)
+}
+
+extension Guest {
+  /// Lets it write one number after the other, each of a block of its own.
+  fileprivate func beginNumbering(_ disk: Disk) async throws {
+    try await run(
+      """
+      cat >/tmp/number-\(disk.name) <<'END'
+      n=0
+      while [ ! -e /tmp/stop-\(disk.name) ]; do
+        n=$((n + 1))
+        for start in \(Numbering.front) \(Numbering.back); do
+          printf '%-4095s\\n' $n | dd of=/dev/\(disk.name) bs=4k seek=$((start * 256 + n)) conv=fsync,notrunc 2>/dev/null || exit 1
+        done
+        echo $n >/tmp/last-\(disk.name)
+      done
+      touch /tmp/stopped-\(disk.name)
+      END
+      sh /tmp/number-\(disk.name) </dev/null >/dev/null 2>&1 &
+      """)
+    try await eventually("the guest writes", within: .seconds(30)) { try await lastNumber(on: disk) > 0 }
+  }
+
+  fileprivate func lastNumber(on disk: Disk) async throws -> Int {
+    let text = try await run("cat /tmp/last-\(disk.name) 2>/dev/null || echo 0")
+    return Int(text.filter(\.isNumber)) ?? 0
+  }
+
+  fileprivate func endNumbering(_ disk: Disk) async throws -> Int {
+    try await run("touch /tmp/stop-\(disk.name)")
+    try await eventually("the guest has stopped writing", within: .seconds(30)) {
+      try await run("ls /tmp").contains("stopped-\(disk.name)")
+    }
+    return try await lastNumber(on: disk)
   }
 }

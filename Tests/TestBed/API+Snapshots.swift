@@ -25,9 +25,19 @@ extension API {
 
   /// A new volume with the content of a snapshot.
   public func createVolume(name: String, from snapshot: SnapshotID, gibibytes: Int) async throws -> VolumeID {
+    try await createVolume(name: name, gibibytes, from: "snapshot_id", "\(snapshot)")
+  }
+
+  public func createVolume(name: String, from volume: VolumeID, gibibytes: Int) async throws -> VolumeID {
+    try await createVolume(name: name, gibibytes, from: "source_volid", "\(volume)")
+  }
+
+  private func createVolume(
+    name: String, _ gibibytes: Int, from field: String, _ source: String
+  ) async throws -> VolumeID {
     let answer = try await post(
       "/v3/\(project)/volumes",
-      ["volume": ["name": .string(name), "size": .integer(gibibytes), "snapshot_id": .string("\(snapshot)")]])
+      ["volume": ["name": .string(name), "size": .integer(gibibytes), field: .string(source)]])
     guard let id = answer["volume"]["id"].string.flatMap(VolumeID.init) else {
       throw TestBedFailure("No volume id in the answer: \(answer)")
     }

@@ -116,6 +116,16 @@ public protocol ImageBackend: VolumeBackend {
   /// has left undone is done first.
   func image(of id: VolumeID, pool: String, inUse: Bool) async throws(StorageError) -> SharedImage
 
+  /// The same as without `mayAsk`, which is `true` there. Else layers that those who use the volume have open stay as they are,
+  /// and nobody is awaited for them.
+  func removeSnapshot(
+    _ id: SnapshotID, of volume: VolumeID, pool: String, inUse: Bool, mayAsk: Bool
+  ) async throws(StorageError) -> Progress
+
+  /// Lets go what copies have held of the volume that are made or given up, and moves together what that has kept apart.
+  /// Nothing but room is lost without it: whatever changes the volume next lets go too. Content when there is no such volume.
+  func release(_ id: VolumeID, pool: String, inUse: Bool) async throws(StorageError) -> Progress
+
   /// Everybody who uses the volume has gone over to the image of this generation. Harmless when repeated, or late.
   func adopt(_ id: VolumeID, pool: String, generation: Int) async throws(StorageError)
 

@@ -20,6 +20,10 @@ final class FakeNode: NodeAPI {
     /// The same for calls about a volume that is there.
     var ensureSlices = 0
     var slicesDone: [String: Int] = [:]
+    /// What calls about a volume or snapshot answer first, one after the other.
+    var answers: [String: [Progress]] = [:]
+    var connects: [AttachmentID] = []
+    var connectionFailure: StorageError?
     var calls: [String] = []
     var freezeAnswer = FreezeAnswer(frozen: true)
     var freezeFailure: StorageError?
@@ -60,6 +64,14 @@ final class FakeNode: NodeAPI {
     }
   }
 
+  /// From now on calls about this volume or snapshot answer so, one after the other, and then as always.
+  func answer(_ answers: [Progress], about id: some CustomStringConvertible) {
+    state.withLock { $0.answers["\(id)"] = answers }
+  }
+
+  /// From now on connecting an instance fails so.
+  func failConnections(with error: StorageError?) { state.withLock { $0.connectionFailure = error } }
+
   /// From now on guests answer so when they are asked to hold still, and hold it or not.
   func setGuests(
     _ answer: FreezeAnswer = FreezeAnswer(frozen: true), failure: StorageError? = nil, holdStill: Bool = true
@@ -73,6 +85,8 @@ final class FakeNode: NodeAPI {
 
   /// What was asked of volumes and snapshots, in its order.
   var calls: [String] { state.withLock { $0.calls } }
+  /// The attachments that were to be connected, in their order.
+  var connects: [AttachmentID] { state.withLock { $0.connects } }
   var volumes: [VolumeID: ByteCount] { state.withLock { $0.volumes } }
   var snapshots: [SnapshotID: VolumeID] { state.withLock { $0.snapshots } }
   var connections: Int { state.withLock { $0.connections.count } }
@@ -126,6 +140,17 @@ final class FakeNode: NodeAPI {
   func report() async throws(StorageError) -> NodeReport { currentReport }
   func inventory() async throws(StorageError) -> Inventory { currentInventory }
 
+  /// What was to be answered next, if anything was.
+  private func answer(
+    _ call: String, about id: some CustomStringConvertible, _ request: some FollowedRequest, _ state: inout State
+  ) -> Progress? {
+    guard let answer = state.answers["\(id)"]?.first else { return nil }
+    state.answers["\(id)"]?.removeFirst()
+    let reply = request.adopted.map { " adopted \($0)" } ?? request.declined.map { " declined \($0)" } ?? ""
+    state.calls.append("\(call) \(id)\(reply)")
+    return answer
+  }
+
   /// Does one slice of the work with this name; the last one is complete.
   private func slice(_ name: String, of total: Int, _ state: inout State) -> Progress {
     let done = state.slicesDone[name, default: 0]
@@ -148,6 +173,10 @@ final class FakeNode: NodeAPI {
       case .volume(let volume):
         guard state.volumes[volume] != nil else { throw StorageError(.notFound, "No such volume.") }
       case nil: break
+      }
+      if let answer = answer("ensure volume", about: id, request, &state) {
+        if answer.isComplete { state.volumes[id] = max(request.size, state.volumes[id] ?? .zero) }
+        return answer
       }
       let slices = state.volumes[id] != nil ? state.ensureSlices : request.source == nil ? 0 : state.copySlices
       let progress = slice("ensure volume \(id)", of: slices, &state)
@@ -186,6 +215,7 @@ final class FakeNode: NodeAPI {
 
   func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress {
     state.withLock { state in
+      if let answer = answer("remove snapshot", about: id, request, &state) { return answer }
       state.snapshots[id] = nil
       return slice("remove snapshot \(id)", of: state.wipeSlices, &state)
     }
@@ -224,7 +254,11 @@ final class FakeNode: NodeAPI {
     _ id: AttachmentID, _ request: ConnectionRequest
   ) async throws(StorageError) -> ConnectedDisk {
     let device = request.device ?? "vdb"
-    state.withLock { $0.connections[id] = (request.volume, request.instance, device) }
+    try state.withLock { state throws(StorageError) in
+      state.connects.append(id)
+      if let failure = state.connectionFailure { throw failure }
+      state.connections[id] = (request.volume, request.instance, device)
+    }
     return ConnectedDisk(device: device)
   }
 

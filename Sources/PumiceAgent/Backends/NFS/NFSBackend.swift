@@ -111,7 +111,13 @@ public struct NFSBackend: ImageBackend {
   public func removeSnapshot(
     _ id: SnapshotID, of volume: VolumeID, pool: String, inUse: Bool
   ) async throws(StorageError) -> Progress {
-    try await volumes(on: try self.pool(pool)).removeSnapshot(id, of: volume, inUse: inUse)
+    try await removeSnapshot(id, of: volume, pool: pool, inUse: inUse, mayAsk: true)
+  }
+
+  public func removeSnapshot(
+    _ id: SnapshotID, of volume: VolumeID, pool: String, inUse: Bool, mayAsk: Bool
+  ) async throws(StorageError) -> Progress {
+    try await volumes(on: try self.pool(pool)).removeSnapshot(id, of: volume, inUse: inUse, mayAsk: mayAsk)
   }
 
   public func revert(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Work<StoredVolume> {
@@ -135,6 +141,10 @@ public struct NFSBackend: ImageBackend {
 
   public func decline(_ id: VolumeID, pool: String, generation: Int) async throws(StorageError) {
     try await volumes(on: try self.pool(pool)).decline(id, generation: generation)
+  }
+
+  public func release(_ id: VolumeID, pool: String, inUse: Bool) async throws(StorageError) -> Progress {
+    try await volumes(on: try self.pool(pool)).release(id, inUse: inUse)
   }
 
   // MARK: Parts

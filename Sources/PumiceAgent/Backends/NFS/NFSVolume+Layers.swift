@@ -18,11 +18,19 @@ extension NFSVolume {
 
   func snapshot(_ id: SnapshotID) -> Snapshot? { snapshots.first { $0.id == id } }
 
+  /// What is kept for that copy, in the file that it is being made in.
+  func pin(for copy: NFSVolume) -> Pin? { pins?.first { $0.copy == copy.id && $0.file == copy.active } }
+
   func children(of name: String) -> [Layer] { layers.filter { $0.parent == name } }
 
-  /// Whether a volume or a snapshot begins there, or is to.
+  /// Whether a snapshot or a pin is there.
+  func isKept(_ name: String) -> Bool {
+    snapshots.contains { $0.layer == name } || pins?.contains { $0.layer == name } == true
+  }
+
+  /// Whether the volume, a snapshot or a pin begins there, or is to.
   private func isNamed(_ name: String) -> Bool {
-    if name == active || snapshots.contains(where: { $0.layer == name }) || step?.layer == name { return true }
+    if name == active || isKept(name) || step?.layer == name { return true }
     if case .merge(_, name)? = step { return true }
     return false
   }
@@ -62,6 +70,10 @@ extension NFSVolume {
       snapshot.layer = active
       snapshots.append(snapshot)
       active = layer
+    case .pin(let layer, var pin):
+      pin.layer = active
+      pins = (pins ?? []) + [pin]
+      active = layer
     case .copy(let layer, var snapshot):
       snapshot.layer = layer
       snapshots.append(snapshot)
@@ -88,12 +100,18 @@ extension NFSVolume {
     for index in layers.indices where layers[index].parent == name { layers[index].parent = other }
     for index in layers.indices where layers[index].name == name { layers[index].parent = nil }
     for index in snapshots.indices where snapshots[index].layer == name { snapshots[index].layer = other }
+    pins = pins?.map { $0.layer == name ? Pin(copy: $0.copy, file: $0.file, size: $0.size, layer: other) : $0 }
     if active == name { active = other }
   }
 
   mutating func remove(_ snapshot: SnapshotID) {
     snapshots.removeAll { $0.id == snapshot }
     generation += 1
+  }
+
+  mutating func remove(_ pin: Pin) {
+    pins?.removeAll { $0 == pin }
+    if pins?.isEmpty == true { pins = nil }
   }
 
   mutating func forget(_ layer: String) { layers.removeAll { $0.name == layer } }
@@ -110,7 +128,7 @@ extension NFSVolume {
   var offeredImage: [SharedImage.Layer]? {
     guard isStepOffered == true else { return nil }
     return switch step {
-    case .push(let name, _): image(from: name)
+    case .push(let name, _), .pin(let name, _): image(from: name)
     case .merge(let name, _) where image.contains { $0.name == name }: image.filter { $0.name != name }
     case .merge, .copy, .revert, nil: nil
     }

@@ -37,10 +37,23 @@ struct NFSVolume: Codable, Equatable, Sendable {
     var layer: String
   }
 
+  /// A layer that stays as it is for as long as a copy of the volume is being made from it, in that file of the copy's, and no
+  /// longer: nobody has to take the pin away, and no crash can leave one for good.
+  struct Pin: Codable, Equatable, Sendable {
+    var copy: VolumeID
+    /// The copy's active layer.
+    var file: String
+    /// How much the layer shows.
+    var size: ByteCount
+    var layer: String
+  }
+
   /// What is under way. It ends, forward or back, before anything else is done with the volume.
   enum Step: Codable, Equatable, Sendable {
     /// The layer becomes the active one, and the one before it the snapshot's.
     case push(layer: String, snapshot: Snapshot)
+    /// The layer becomes the active one, and the one before it is pinned.
+    case pin(layer: String, pin: Pin)
     /// The layer becomes the snapshot's: a copy that shares its bytes with the active one.
     case copy(layer: String, snapshot: Snapshot)
     /// The layer becomes the active one, and shows what the snapshot shows.
@@ -51,7 +64,9 @@ struct NFSVolume: Codable, Equatable, Sendable {
     /// The layer that it is about.
     var layer: String {
       switch self {
-      case .push(let layer, _), .copy(let layer, _), .revert(let layer, _, _), .merge(let layer, _): layer
+      case .push(let layer, _), .pin(let layer, _), .copy(let layer, _), .revert(let layer, _, _),
+        .merge(let layer, _):
+        layer
       }
     }
   }
@@ -72,6 +87,8 @@ struct NFSVolume: Codable, Equatable, Sendable {
   var layers: [Layer]
   var active: String
   var snapshots: [Snapshot]
+  /// `nil` when there are none.
+  var pins: [Pin]?
   var step: Step?
   /// Whether somebody who has the volume open may have made the step already: then it can't be taken back.
   var isStepOffered: Bool?
@@ -131,7 +148,7 @@ extension NFSVolume {
   private var isSound: Bool {
     let byName = Dictionary(layers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     guard size > .zero, 0..<1 << 53 ~= generation, byName.count == layers.count, byName[active] != nil,
-      Set(snapshots.map(\.id)).count == snapshots.count
+      Set(snapshots.map(\.id)).count == snapshots.count, Set((pins ?? []).map(\.copy)).count == (pins ?? []).count
     else { return false }
     for layer in layers {
       guard Self.isLayerName(layer.name, of: id), layer.format == .qcow2 || layer.parent == nil else { return false }
@@ -141,16 +158,18 @@ extension NFSVolume {
         (next, steps) = (found.parent, steps + 1)
       }
     }
-    guard snapshots.allSatisfy({ byName[$0.layer] != nil && $0.layer != active && $0.size > .zero }) else {
-      return false
-    }
+    guard snapshots.allSatisfy({ byName[$0.layer] != nil && $0.layer != active && $0.size > .zero }),
+      (pins ?? []).allSatisfy({ byName[$0.layer] != nil && $0.layer != active && isSound($0) })
+    else { return false }
     switch step {
     case .push(let layer, let snapshot), .copy(let layer, let snapshot):
       return isSpare(layer) && snapshot.size > .zero && !snapshots.contains { $0.id == snapshot.id }
+    case .pin(let layer, let pin):
+      return isSpare(layer) && isSound(pin) && pins?.contains { $0.copy == pin.copy } != true
     case .revert(let layer, _, _): return isSpare(layer)
     case .merge(let layer, let other):
       guard let parent = byName[layer]?.parent, let result = byName[other], layer != other, parent != active,
-        children(of: parent).count == 1, !snapshots.contains(where: { $0.layer == parent })
+        children(of: parent).count == 1, !isKept(parent)
       else { return false }
       return other == parent || isSpare(other) && result.parent == byName[parent]?.parent
     case nil: return true
@@ -159,7 +178,11 @@ extension NFSVolume {
 
   /// Whether a layer is there that a step may still make, or erase.
   private func isSpare(_ name: String) -> Bool {
-    layer(name) != nil && name != active && children(of: name).isEmpty && !snapshots.contains { $0.layer == name }
+    layer(name) != nil && name != active && children(of: name).isEmpty && !isKept(name)
+  }
+
+  private func isSound(_ pin: Pin) -> Bool {
+    pin.copy != id && pin.size > .zero && Self.isLayerName(pin.file, of: pin.copy)
   }
 
   /// `volume-ID`, and for the layers after the first `volume-ID.` and something of letters and digits.

@@ -9,7 +9,8 @@ final class ShareMemory: Sendable {
   struct Copy: Sendable, Equatable {
     /// The file that is being written.
     let layer: String
-    let source: [SharedImage.Layer]
+    /// Empty while that is still to be pinned.
+    var source: [SharedImage.Layer]
     /// Up to where it is durable.
     var position: Int64
   }

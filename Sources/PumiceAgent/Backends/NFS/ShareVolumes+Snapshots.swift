@@ -6,20 +6,18 @@ extension ShareVolumes {
   // MARK: Steps under way
 
   /// The volume when nothing is under way, still to be placed: a step that nobody has seen is taken back, one that nobody follows
-  /// any more is found out about. Throws `busy` while users are on their way.
+  /// any more is found out about, and copies that are made or given up hold nothing of it. Throws `busy` while users are on
+  /// their way.
   func settled(_ volume: NFSVolume, inUse: Bool) async throws(StorageError) -> NFSVolume {
-    guard let step = volume.step else { return volume }
     var volume = volume
-    if volume.isStepOffered != true {
-      try await abandonStep(of: &volume)
-    } else {
+    if let step = volume.step, volume.isStepOffered == true {
       guard !inUse else {
         throw StorageError(
           .busy, "Volume \(volume.id) is changing its files, and the instance that uses it has to follow.")
       }
       switch step {
       // Whether or not somebody wrote to the new layer: it is the volume's content.
-      case .push, .copy, .revert: volume.finishStep()
+      case .push, .pin, .copy, .revert: volume.finishStep()
       case .merge(let name, _):
         if try await isMerged(name, volume) {
           try await finishMerge(of: &volume, inUse: false)
@@ -28,8 +26,10 @@ extension ShareVolumes {
         }
       }
       try await place(volume)
+    } else if volume.step != nil {
+      try await abandonStep(of: &volume)
     }
-    return try await eraseUnneeded(volume)
+    return try await eraseUnneeded(try await unpinned(volume))
   }
 
   /// Takes a step back that nobody has been told of. Layers that a merge has already put onto its result go back onto the one
@@ -53,7 +53,7 @@ extension ShareVolumes {
   }
 
   /// Puts another layer behind those that have a certain one there.
-  private func rebase(
+  func rebase(
     _ layers: [NFSVolume.Layer], from old: NFSVolume.Layer, onto new: NFSVolume.Layer
   ) async throws(StorageError) {
     for layer in layers {
@@ -100,19 +100,20 @@ extension ShareVolumes {
     try await place(volume)
   }
 
-  // MARK: Snapshots
-
-  /// Makes the snapshot, unless it is there.
-  func ensureSnapshot(
-    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
-  ) async throws(StorageError) -> Work<NFSVolume.Snapshot> {
-    try await cleaning(request.volume) { () async throws(StorageError) in
-      try await snapshot(id, request, inUse: inUse)
-    }
+  /// Puts an empty layer in front of the active one, by a step. Those who have the volume open are offered it.
+  func push(
+    _ layer: NFSVolume.Layer, _ step: NFSVolume.Step, onto volume: inout NFSVolume, inUse: Bool
+  ) async throws(StorageError) {
+    volume.begin(step, layer)
+    try requireShort(volume)
+    try await place(volume)
+    try await make(layer, volume, size: volume.size, thick: false)
+    if inUse { volume.isStepOffered = true } else { volume.finishStep() }
+    try await place(volume)
   }
 
   /// Takes back, as far as possible now, what a step has begun that fails; else the next call or start does.
-  private func cleaning<Value>(
+  func cleaning<Value>(
     _ id: VolumeID, _ body: () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
     do throws(StorageError) {
@@ -124,6 +125,17 @@ extension ShareVolumes {
         if let cleaned = try? await eraseUnneeded(half) { try? await place(cleaned) }
       }
       throw error
+    }
+  }
+
+  // MARK: Snapshots
+
+  /// Makes the snapshot, unless it is there.
+  func ensureSnapshot(
+    _ id: SnapshotID, _ request: SnapshotRequest, inUse: Bool
+  ) async throws(StorageError) -> Work<NFSVolume.Snapshot> {
+    try await cleaning(request.volume) { () async throws(StorageError) in
+      try await snapshot(id, request, inUse: inUse)
     }
   }
 
@@ -141,9 +153,8 @@ extension ShareVolumes {
           + "\(folder.path(of: FileNames(request.volume).data)).")
     }
     if let snapshot = volume.snapshot(id) { return .done(snapshot) }
-    if inUse, volume.isStepOffered == true, case .push(_, let snapshot)? = volume.step, snapshot.id == id {
-      return .underway(Progress(done: 0, awaits: volume.generation))
-    }
+    // Its own, or somebody else's that has to end first.
+    if inUse, volume.isStepOffered == true { return .underway(Progress(done: 0, awaits: volume.generation)) }
     volume = try await settled(volume, inUse: inUse)
     // It may have been on its way to users that are gone now.
     if let snapshot = volume.snapshot(id) { return .done(snapshot) }
@@ -152,22 +163,12 @@ extension ShareVolumes {
     if let copied = try await copied(snapshot, volume) { return .done(copied) }
     try requireLayering(of: volume, "Snapshot \(id) of volume \(volume.id) can't be taken")
     let layer = NFSVolume.Layer(name: newLayerName(of: volume.id), format: .qcow2, parent: volume.active)
-    volume.begin(.push(layer: layer.name, snapshot: snapshot), layer)
-    try requireShort(volume)
-    try await place(volume)
-    try await make(layer, volume, size: volume.size, thick: false)
-    guard !inUse else {
-      volume.isStepOffered = true
-      try await place(volume)
-      return .underway(Progress(done: 0, awaits: volume.generation))
-    }
-    volume.finishStep()
-    try await place(volume)
-    return .done(snapshot)
+    try await push(layer, .push(layer: layer.name, snapshot: snapshot), onto: &volume, inUse: inUse)
+    return inUse ? .underway(Progress(done: 0, awaits: volume.generation)) : .done(snapshot)
   }
 
   /// Throws `unsupported` for a volume that must be one raw file, because several write to it.
-  private func requireLayering(of volume: NFSVolume, _ failure: String) throws(StorageError) {
+  func requireLayering(of volume: NFSVolume, _ failure: String) throws(StorageError) {
     guard volume.multiattach == true else { return }
     throw StorageError(
       .unsupported,
@@ -176,7 +177,7 @@ extension ShareVolumes {
         + "nobody has it.")
   }
 
-  private var canShare: Bool { folder.canShare && memory.mayShare }
+  var canShare: Bool { folder.canShare && memory.mayShare }
 
   /// The snapshot as a file that shares its bytes with the volume; `nil` where there can be none.
   private func copied(
@@ -197,75 +198,6 @@ extension ShareVolumes {
     volume.finishStep()
     try await place(volume)
     return snapshot
-  }
-
-  /// Takes the snapshot away, and moves together what it has kept apart.
-  func removeSnapshot(_ id: SnapshotID, of volumeID: VolumeID, inUse: Bool) async throws(StorageError) -> Progress {
-    guard var volume = try await volume(volumeID) else { return .complete }
-    var placed = volume
-    if volume.step != nil, inUse, volume.isStepOffered == true {
-      return Progress(done: 0, awaits: volume.generation)
-    }
-    let isOpen = inUse && volume.merging.map { merged in volume.image.contains { $0.name == merged.name } } == true
-    let goesOn = volume.merging != nil && volume.isStepOffered != true && !isOpen
-    if !goesOn { volume = try await settled(volume, inUse: inUse) }
-    if volume.snapshot(id) != nil { volume.remove(id) }
-    if volume != placed {
-      try await place(volume)
-      placed = volume
-    }
-    let end = ContinuousClock.now + settings.slice
-    while true {
-      volume = try await eraseUnneeded(volume)
-      if volume != placed { try await place(volume) }
-      guard let layer = volume.merging ?? volume.mergeable(inUse: inUse) else { return .complete }
-      let isOpen = inUse && volume.image.contains { $0.name == layer.name }
-      if volume.step == nil {
-        try await ImageCheck(folder: folder).check(
-          volume.image(from: layer.name))
-        try await beginMerge(layer, isOpen: isOpen, &volume)
-      }
-      placed = volume
-      if isOpen { return Progress(done: 0, awaits: volume.generation) }
-      let progress = try await merge(layer, volume)
-      guard progress.isComplete else { return progress }
-      volume.finishStep()
-      try await place(volume)
-      placed = volume
-      if ContinuousClock.now >= end { return Progress(done: 0.99) }
-    }
-  }
-
-  private func beginMerge(
-    _ layer: NFSVolume.Layer, isOpen: Bool, _ volume: inout NFSVolume
-  ) async throws(StorageError) {
-    guard let parent = layer.parent.flatMap({ volume.layer($0) }) else { return }
-    // Since an earlier attempt was given up, somebody may have written to the layer.
-    memory.set(nil, for: volume.id)
-    if isOpen || parent.format == .raw {
-      volume.begin(.merge(layer: layer.name, into: parent.name))
-      if isOpen { volume.isStepOffered = true }
-    } else {
-      let other = NFSVolume.Layer(name: newLayerName(of: volume.id), format: .qcow2, parent: parent.parent)
-      volume.begin(.merge(layer: layer.name, into: other.name), other)
-    }
-    try await place(volume)
-  }
-
-  /// Moves a layer's bytes to where they go, and puts that behind the layers above.
-  private func merge(_ layer: NFSVolume.Layer, _ volume: NFSVolume) async throws(StorageError) -> Progress {
-    guard case .merge(_, let name)? = volume.step, let target = volume.layer(name),
-      let parent = layer.parent.flatMap({ volume.layer($0) })
-    else { return .complete }
-    let pair = [layer, parent].map(\.shared)
-    let progress =
-      target == parent
-      ? try await mergeSlice(pair[0], into: target.name, of: volume.id)
-      : try await mergeSlice(
-        pair, into: target.name, over: target.parent.flatMap { volume.layer($0) }?.backing, of: volume.id)
-    guard progress.isComplete else { return progress }
-    try await rebase(volume.children(of: layer.name), from: layer, onto: target)
-    return .complete
   }
 
   // MARK: Reverts

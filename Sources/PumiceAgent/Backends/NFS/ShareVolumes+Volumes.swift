@@ -13,10 +13,12 @@ extension ShareVolumes {
     if let present, present.isLeaving == true {
       throw StorageError(.busy, "Volume \(id) can't be made: what was there under its name is still being erased.")
     }
-    if let present, present.isWhole { return .done(try await update(present, request, use)) }
+    if let present, present.isWhole { return try await update(present, request, use) }
     do throws(StorageError) {
       return try await make(id, request, use, begun: present)
     } catch {
+      // A copy that has lost its server goes on from where it stood.
+      if [.unavailable, .timeout].contains(error.code), memory.copy(for: id) != nil { throw error }
       // What the failed step left is erased as far as possible now, and else by the next call or start.
       if let half = try? await load(id), half.isMaking == true { try? await erase(half) }
       throw error
@@ -26,90 +28,24 @@ extension ShareVolumes {
   private func make(
     _ id: VolumeID, _ request: VolumeRequest, _ use: VolumeUse, begun: NFSVolume?
   ) async throws(StorageError) -> Work<NFSVolume> {
-    var source: [SharedImage.Layer] = []
-    var length = ByteCount.zero
-    if let wanted = request.source { (source, length) = try await self.source(wanted, for: id, request.size, use) }
-    var volume: NFSVolume
-    if let begun, !source.isEmpty, let copy = memory.copy(for: id), copy.layer == begun.active, copy.source == source {
-      volume = begun
-    } else {
-      let file: String
-      if let begun {
-        try await erase(begun)
-        file = newLayerName(of: id)
-      } else {
-        file = FileNames(id).data
-      }
-      // What is copied is copied into plain bytes.
-      let format = source.isEmpty ? settings.format : .raw
-      volume = NFSVolume(id, request, file: file, format: format, created: settings.now())
-      if !source.isEmpty { try await requireRoom(for: source, id) }
-      try requireShort(volume)
-      try await place(volume)
-      try await make(volume.layers[0], volume, size: source.isEmpty ? request.size : length, thick: settings.thick)
-      memory.set(source.isEmpty ? nil : ShareMemory.Copy(layer: file, source: source, position: 0), for: id)
-    }
-    if !source.isEmpty {
-      let progress = try await copySlice(for: id, length: length.bytes)
-      guard progress.isComplete else { return .underway(progress) }
-      try await folder.grow(volume.active, to: request.size, thick: settings.thick)
-    }
-    volume.isMaking = nil
-    volume.describe(request)
+    if let source = request.source { return try await makeCopy(id, of: source, request, use, begun: begun) }
+    if let begun { try await erase(begun) }
+    let file = begun == nil ? FileNames(id).data : newLayerName(of: id)
+    var volume = NFSVolume(id, request, file: file, format: settings.format, created: settings.now())
+    try requireShort(volume)
     try await place(volume)
-    memory.set(nil, for: id)
+    try await make(volume.layers[0], volume, size: request.size, thick: settings.thick)
+    volume.isMaking = nil
+    try await place(volume)
     return .done(volume)
-  }
-
-  /// What a new volume's bytes are a copy of, and how long that is.
-  private func source(
-    _ source: VolumeSource, for id: VolumeID, _ size: ByteCount, _ use: VolumeUse
-  ) async throws(StorageError) -> ([SharedImage.Layer], ByteCount) {
-    let layers: [SharedImage.Layer]
-    let (length, kind): (ByteCount, String)
-    switch source {
-    case .snapshot(let snapshot, let volume):
-      guard let origin = try await self.volume(volume), let found = origin.snapshot(snapshot) else {
-        throw StorageError(
-          .notFound,
-          "Volume \(id) can't be made from snapshot \(snapshot) of volume \(volume): there is no such snapshot.")
-      }
-      (layers, length, kind) = (origin.image(from: found.layer), found.size, "snapshot \(snapshot) of volume \(volume)")
-    case .volume(let volume):
-      guard let origin = try await self.volume(volume) else {
-        throw StorageError(
-          .notFound,
-          "Volume \(id) can't be made from volume \(volume): there is no \(folder.path(of: FileNames(volume).data)).")
-      }
-      guard !use.ofSource else {
-        throw StorageError(
-          .unsupported,
-          "Volume \(id) can't be made from volume \(volume), which is in use. Take a snapshot and make it from that.")
-      }
-      let idle = try await settled(origin, inUse: false)
-      (layers, length, kind) = (idle.image, idle.size, "volume \(volume)")
-    }
-    guard size >= length else {
-      throw .invalid("size", "of volume \(id) must be at least that of \(kind), \(length); it is \(size).")
-    }
-    try await ImageCheck(folder: folder).check(layers)
-    return (layers, length)
-  }
-
-  private func requireRoom(for source: [SharedImage.Layer], _ id: VolumeID) async throws(StorageError) {
-    var wanted = ByteCount.zero
-    for layer in source { wanted += try await folder.status(of: layer.name)?.allocated ?? .zero }
-    let free = try await folder.capacity().free
-    guard free >= wanted else {
-      throw StorageError(
-        .noSpace, "Volume \(id) can't be made: its source takes up to \(wanted), and only \(free) is free on the share."
-      )
-    }
   }
 
   private func update(
     _ present: NFSVolume, _ request: VolumeRequest, _ use: VolumeUse
-  ) async throws(StorageError) -> NFSVolume {
+  ) async throws(StorageError) -> Work<NFSVolume> {
+    if use.ofVolume, present.isStepOffered == true {
+      return .underway(Progress(done: 0, awaits: present.generation))
+    }
     var volume = try await settled(present, inUse: use.ofVolume)
     var described = volume
     described.describe(request)
@@ -119,7 +55,7 @@ extension ShareVolumes {
     }
     volume.describe(request)
     if volume != present { try await place(volume) }
-    return volume
+    return .done(volume)
   }
 
   /// Makes a layer show more. One that QEMU may have open and keeps tables of is left to QEMU.
@@ -151,6 +87,9 @@ extension ShareVolumes {
       if let snapshot = volume.snapshots.first {
         throw StorageError(.inUse, "Volume \(id) can't be removed: it has snapshot \(snapshot.id).")
       }
+      if let pin = volume.pins?.first {
+        throw StorageError(.inUse, "Volume \(id) can't be removed: volume \(pin.copy) is being made from it.")
+      }
       volume.isLeaving = true
       try await place(volume)
     }
@@ -164,6 +103,8 @@ extension ShareVolumes {
 
   /// Files first, and then their description. A server may take long to free a file of many bytes at once.
   private func eraseSlice(_ volume: NFSVolume) async throws(StorageError) -> Progress {
+    // From here on it may be anything by halves.
+    memory.set(nil, for: volume.id)
     let end = ContinuousClock.now + settings.slice
     var (left, total) = (Int64(0), Int64(0))
     for layer in volume.layers {
@@ -180,7 +121,6 @@ extension ShareVolumes {
     try await eraseTemporaries(of: volume.id)
     try await folder.remove(FileNames(volume.id).sidecar)
     try await folder.sync()
-    memory.set(nil, for: volume.id)
     return .complete
   }
 

@@ -55,6 +55,7 @@ struct NFSConformanceTests {
         }
       },
       traces: { id in try fixture.files(id) }, excessiveSize: ByteCount(1 << 62),
+      copiesVolumesInUse: true,
       write: { stamp, volume in try await fixture.write(stamp, volume, by: backend) },
       content: { volume in try await fixture.content(volume, of: backend) })
     try await BackendConformance(backend, pool: fixture.pool, hooks: hooks).check()

@@ -8,13 +8,13 @@ import Testing
 
 /// An agent whose power goes between any two requests to the server, and the one that starts afterwards.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct NFSCrashTests {
-  private typealias Deed = (NFSFixture, NFSBackend) async throws -> Void
+  typealias Deed = (NFSFixture, NFSBackend) async throws -> Void
 
-  private let volume = VolumeID.random()
-  private let copy = VolumeID.random()
-  private let first = SnapshotID.random()
-  private let second = SnapshotID.random()
-  private let third = SnapshotID.random()
+  let volume = VolumeID.random()
+  let copy = VolumeID.random()
+  let first = SnapshotID.random()
+  let second = SnapshotID.random()
+  let third = SnapshotID.random()
 
   // MARK: Volumes
 
@@ -236,13 +236,13 @@ import Testing
 
   // MARK: Parts
 
-  private func make(_ fixture: NFSFixture, _ backend: NFSBackend) async throws {
+  func make(_ fixture: NFSFixture, _ backend: NFSBackend) async throws {
     _ = try await backend.ensured(volume, fixture.request(.mebibytes(1)))
     try await fixture.paint(1, 0..<8, of: volume, by: backend)
   }
 
   /// base (first) ◀── (second) ◀── (third) ◀── active
-  private func chain(_ fixture: NFSFixture, _ backend: NFSBackend) async throws {
+  func chain(_ fixture: NFSFixture, _ backend: NFSBackend) async throws {
     try await make(fixture, backend)
     for (snapshot, byte, clusters) in [(first, 2, 4..<8), (second, 3, 6..<10), (third, 4, 0..<1)] as [(_, UInt8, _)] {
       _ = try await backend.snapshotted(snapshot, fixture.snapshotRequest(of: volume))
@@ -250,7 +250,7 @@ import Testing
     }
   }
 
-  private func contentOfChain(_ content: inout PaintedContent) {
+  func contentOfChain(_ content: inout PaintedContent) {
     content.snapshots = [
       first: PaintedContent.bytes((8, 1), (8, 0)), second: PaintedContent.bytes((4, 1), (4, 2), (8, 0)),
       third: PaintedContent.bytes((4, 1), (2, 2), (4, 3), (6, 0)),
@@ -270,7 +270,7 @@ import Testing
     content.volumes[volume] = PaintedContent.bytes((4, 1), (3, 2), (1, 5), (8, 0))
   }
 
-  private func removeInUse(_ snapshot: SnapshotID, _ fixture: NFSFixture, _ backend: NFSBackend) async throws {
+  func removeInUse(_ snapshot: SnapshotID, _ fixture: NFSFixture, _ backend: NFSBackend) async throws {
     for _ in 0..<10 {
       let progress = try await backend.removeSnapshot(snapshot, of: volume, pool: fixture.pool, inUse: true)
       guard let generation = progress.awaits else {
@@ -285,15 +285,16 @@ import Testing
 
   /// Lets the power go after each number of requests in turn. What is seen then is of before or of after, and the repeat makes it
   /// the latter.
-  private func everywhere(
-    _ format: SharedImage.Format = .raw, inUse: Bool = false, atLeast least: Int, after prepare: Deed,
+  func everywhere(
+    _ format: SharedImage.Format = .raw, settings: ShareVolumes.Settings = .init(), inUse: Bool = false,
+    atLeast least: Int, after prepare: Deed,
     dying deed: Deed, from fillBefore: (inout PaintedContent) -> Void, to fillAfter: (inout PaintedContent) -> Void
   ) async throws {
     var before = PaintedContent()
     fillBefore(&before)
     var after = before
     fillAfter(&after)
-    try await NFSFixture.with(format: format, isInMemory: true) { fixture in
+    try await NFSFixture.with(format: format, settings: settings, isInMemory: true) { fixture in
       let power = PowerSwitch()
       var deaths = 0
       while true {
@@ -339,5 +340,5 @@ import Testing
 }
 
 extension Work {
-  fileprivate var isDone: Bool { if case .done = self { true } else { false } }
+  var isDone: Bool { if case .done = self { true } else { false } }
 }

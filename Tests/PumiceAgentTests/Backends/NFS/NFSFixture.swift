@@ -66,9 +66,9 @@ struct NFSFixture: Sendable {
       guard name.hasSuffix(".json"), let bytes = FileManager.default.contents(atPath: "\(path)/\(name)") else {
         return false
       }
-      // A copy remembers what it was made from.
+      // A copy remembers what it was made from, and what was pinned for a copy is let go later.
       return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains {
-        $0.contains(text) && !$0.contains("\"source")
+        $0.contains(text) && !$0.contains("\"source") && !$0.contains("\"copy\"") && !$0.contains("\"file\"")
       }
     }.sorted()
   }

@@ -24,6 +24,16 @@ import Testing
         try await backend.ensureSnapshot(snapshot, fixture.snapshotRequest(of: volume), inUse: inUse)
       }
       #expect(error?.code == .unsupported && error?.message.contains("must stay one raw file") == true)
+      let copy = VolumeID.random()
+      if inUse {
+        let refusal = await #expect(throws: StorageError.self) {
+          try await backend.ensure(copy, fixture.request(source: .volume(volume)), VolumeUse(ofSource: true))
+        }
+        #expect(refusal?.code == .unsupported && refusal?.message.contains("must stay one raw file") == true)
+      } else {
+        _ = try await backend.ensured(copy, fixture.request(source: .volume(volume)))
+        try await backend.erase(copy, pool: fixture.pool)
+      }
       #expect(try fixture.files() == files)
       let image = try await backend.image(of: volume, pool: fixture.pool, inUse: inUse)
       #expect(image.layers.map(\.format) == [.raw] && image.next == nil)

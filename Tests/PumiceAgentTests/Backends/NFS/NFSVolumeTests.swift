@@ -41,6 +41,32 @@ struct NFSVolumeTests {
     #expect(volume.mergeable(inUse: false)?.name == "\(base).c")
   }
 
+  @Test func aPinKeepsALayerUntilItGoes() {
+    var volume = made()
+    let base = volume.active
+    let first = pin("a", on: &volume)
+    let second = pin("b", on: &volume)
+    #expect([first, second].map(\.layer) == [base, "\(base).a"])
+    #expect(volume.mergeable(inUse: true) == nil, "the copy from it needs it")
+    volume.remove(first)
+    #expect(volume.mergeable(inUse: true)?.name == "\(base).a")
+    volume.begin(.merge(layer: "\(base).a", into: base))
+    volume.finishStep()
+    #expect(volume.pins?.map(\.layer) == [base], "the other one's bytes are there now")
+    volume.forget("\(base).a")
+    #expect(volume.mergeable(inUse: false) == nil)
+    for pin in volume.pins ?? [] { volume.remove(pin) }
+    #expect(volume.pins == nil)
+    #expect(volume.mergeable(inUse: true) == nil, "a guest writes to it")
+    #expect(volume.mergeable(inUse: false)?.name == "\(base).b")
+  }
+
+  @Test func aDescriptionWithoutPinsIsAsItWasBeforeThereWerePins() throws {
+    var volume = made()
+    _ = push("a", on: &volume)
+    #expect(try !String(decoding: volume.encoded(), as: UTF8.self).contains("pin"))
+  }
+
   @Test func usersAreOfferedWhatTheyHaveToGoOverTo() {
     var volume = made()
     let base = volume.active
@@ -63,6 +89,7 @@ struct NFSVolumeTests {
     var layers: [String: [Int: Int]] = [volume.active: [:]]
     var shown: [Int: Int] = [:]
     var kept: [SnapshotID: [Int: Int]] = [:]
+    var pinned: [VolumeID: [Int: Int]] = [:]
     var names = 0
 
     func view(_ layer: String) -> [Int: Int] {
@@ -77,6 +104,8 @@ struct NFSVolumeTests {
     func check(_ deed: String) throws {
       #expect(view(volume.active) == shown, "\(deed)")
       for snapshot in volume.snapshots { #expect(view(snapshot.layer) == kept[snapshot.id], "\(deed)") }
+      for pin in volume.pins ?? [] { #expect(view(pin.layer) == pinned[pin.copy], "\(deed)") }
+      #expect(Set((volume.pins ?? []).map(\.copy)) == Set(pinned.keys))
       #expect(Set(volume.snapshots.map(\.id)) == Set(kept.keys))
       #expect(try NFSVolume(volume.encoded(), of: id) == volume, "\(deed)")
     }
@@ -104,7 +133,7 @@ struct NFSVolumeTests {
     }
 
     for number in 0..<120 {
-      let deed = Int.random(in: 0..<7, using: &dice)
+      let deed = Int.random(in: 0..<9, using: &dice)
       switch deed {
       case 0, 1:
         let place = Int.random(in: 0..<12, using: &dice)
@@ -141,12 +170,29 @@ struct NFSVolumeTests {
         if let layer = volume.mergeable(inUse: Bool.random(using: &dice)) {
           try merge(layer, isEnded: Bool.random(using: &dice))
         }
+      case 6:
+        let layer = NFSVolume.Layer(name: newName(), format: .qcow2, parent: volume.active)
+        let pin = pin(on: volume)
+        volume.begin(.pin(layer: layer.name, pin: pin), layer)
+        volume.isStepOffered = Bool.random(using: &dice) ? true : nil
+        try check("a copy waits for its pin")
+        if volume.isStepOffered == true || Bool.random(using: &dice) {
+          volume.finishStep()
+          pinned[pin.copy] = shown
+        } else {
+          volume.abandonStep()
+        }
+      case 7:
+        guard let pin = volume.pins?.randomElement(using: &dice) else { continue }
+        volume.remove(pin)
+        pinned[pin.copy] = nil
       default: sweep()
       }
       try check("deed \(deed)")
     }
     for snapshot in volume.snapshots { volume.remove(snapshot.id) }
-    kept = [:]
+    for pin in volume.pins ?? [] { volume.remove(pin) }
+    (kept, pinned) = ([:], [:])
     sweep()
     while let layer = volume.mergeable(inUse: false) {
       try merge(layer, isEnded: true)
@@ -161,6 +207,7 @@ struct NFSVolumeTests {
     let snapshots = [push("a", on: &volume), push("b", on: &volume)]
     revert(to: snapshots[0], by: "c", on: &volume)
     volume.remove(snapshots[1])
+    _ = pin("e", on: &volume)
     let base = "volume-\(id)"
     volume.begin(
       .merge(layer: "\(base).b", into: "\(base).d"), .init(name: "\(base).d", format: .qcow2, parent: base))
@@ -168,7 +215,7 @@ struct NFSVolumeTests {
     #expect(NFSVolume(Array(good.utf8), of: id) == volume)
     #expect(NFSVolume(Array(good.utf8), of: .random()) == nil)
 
-    let words = ["\(base).a", "\(base).b", "\(base).c", "\(base).d", base].map { "\"\($0)\"" }
+    let words = ["\(base).a", "\(base).b", "\(base).c", "\(base).d", "\(base).e", base].map { "\"\($0)\"" }
     let others = words + ["\"../\(base)\"", "\"\(base).json\"", "\"\"", "null", "9223372036854775807", "-1", "\"raw\""]
     var dice = SystemRandomNumberGenerator()
     var followed = 0
@@ -189,7 +236,9 @@ struct NFSVolumeTests {
       guard var read = NFSVolume(Array(text.utf8), of: id) else { continue }
       followed += 1
       #expect(try NFSVolume(read.encoded(), of: id) == read, "\(text)")
-      for name in [read.active] + read.snapshots.map(\.layer) { #expect(!read.chain(from: name).isEmpty) }
+      for name in [read.active] + read.snapshots.map(\.layer) + (read.pins ?? []).map(\.layer) {
+        #expect(!read.chain(from: name).isEmpty)
+      }
       for layer in read.layers { #expect(NFSVolume.isLayerName(layer.name, of: id)) }
       read.finishStep()
       #expect(try NFSVolume(read.encoded(), of: id) == read, "\(text)")
@@ -222,6 +271,19 @@ struct NFSVolumeTests {
     volume.begin(.push(layer: layer.name, snapshot: snapshot), layer)
     volume.finishStep()
     return snapshot.id
+  }
+
+  private func pin(on volume: NFSVolume) -> NFSVolume.Pin {
+    let copy = VolumeID.random()
+    return NFSVolume.Pin(copy: copy, file: "volume-\(copy).1", size: volume.size, layer: volume.active)
+  }
+
+  private func pin(_ suffix: String, on volume: inout NFSVolume) -> NFSVolume.Pin {
+    let layer = NFSVolume.Layer(name: "volume-\(id).\(suffix)", format: .qcow2, parent: volume.active)
+    let pin = pin(on: volume)
+    volume.begin(.pin(layer: layer.name, pin: pin), layer)
+    volume.finishStep()
+    return pin
   }
 
   private func revert(to snapshot: SnapshotID, by suffix: String, on volume: inout NFSVolume) {

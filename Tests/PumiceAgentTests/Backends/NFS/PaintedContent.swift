@@ -93,7 +93,7 @@ extension NFSFixture {
     guard files == named else { throw TestBedFailure("\(named.subtracting(files)) are not there.") }
     let folder = try await backend.shares[0].access.folder()
     for volume in volumes {
-      guard volume.isWhole, volume.step == nil, volume.unneeded.isEmpty else {
+      guard volume.isWhole, volume.step == nil, volume.unneeded.isEmpty, volume.pins == nil else {
         throw TestBedFailure("\(volume) is not at rest.")
       }
       for name in [volume.active] + volume.snapshots.map(\.layer) {
