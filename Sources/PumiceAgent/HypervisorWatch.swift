@@ -14,7 +14,11 @@ struct HypervisorWatch: Service {
     await cancelWhenGracefulShutdown {
       for await event in events {
         note(event)
-        if case .reconnected = event { restoration.begin() }
+        switch event {
+        case .reconnected: restoration.begin()
+        case .lifecycle(let instance): restoration.begin(for: instance)
+        case .diskRemoved, .diskRemovalFailed, .ioError: break
+        }
         reporter?.changed()
       }
       // A hypervisor that has nothing more to say is no reason to end the agent.

@@ -17,10 +17,16 @@ extension NodeService {
     return try await locks.withLock(.connection(id)) { () async throws(StorageError) in
       let old = connections.record(of: id)
       try gate.admit(.connection(id), request.revision, recorded: old?.request.revision)
-      let record = try ConnectionRecord(id, request).following(old)
+      var record = try ConnectionRecord(id, request).following(old)
       if record != old { try await connections.put(record) }
       let (disk, source) = try await plug(record, hypervisor, connector)
       let progress = try await follow(record, from: source, hypervisor)
+      if progress.isComplete, let next = record.request.target.image?.next {
+        // By this the disk is restored after a reboot: by then the files of before may be gone.
+        record.request.target.image?.layers = next
+        record.request.target.image?.next = nil
+        try await connections.put(record)
+      }
       if progress.isComplete, old != nil || record.request.target.image != nil {
         // It may have been plugged before the volume grew.
         try await hypervisor.resize(id, of: request.instance, to: record.request.size)

@@ -48,6 +48,13 @@ extension NodeService {
     }
   }
 
+  /// Whether there is something to restore in an instance that has been started: disks that may not show all of their size.
+  func hasImages(_ instance: InstanceID) -> Bool {
+    connections.all.contains {
+      $0.request.instance == instance && $0.request.target.image != nil && !$0.isLeaving
+    }
+  }
+
   private func restoreConnections(_ outcome: inout RestorationOutcome) async {
     guard let hypervisor = drivers.hypervisor else { return }
     let records = connections.all.filter { !$0.isLeaving }
@@ -68,6 +75,10 @@ extension NodeService {
             let connector = drivers.connector(for: record.request.target)
           else { return false }
           try await plug(record, hypervisor, connector)
+          if record.request.target.image != nil {
+            // It may have been shut off when the volume grew: the first file of an image is left to QEMU then.
+            try await hypervisor.resize(record.attachment, of: record.request.instance, to: record.request.size)
+          }
           return true
         }
         if isRestored { outcome.restored += 1 }

@@ -37,6 +37,11 @@ public struct Restoration: Service {
   /// Says that something may have been forgotten: all is looked through again, at once.
   public func begin() { signal.yield(.asked) }
 
+  /// Says that an instance may have been started.
+  func begin(for instance: InstanceID) {
+    if node.hasImages(instance) { begin() }
+  }
+
   /// Runs until cancelled or told to shut down. To be called once.
   public func run() async throws {
     await cancelWhenGracefulShutdown { await self.restore() }

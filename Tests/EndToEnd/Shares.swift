@@ -184,6 +184,82 @@ extension EndToEndTests {
       }
     }
 
+    /// All that can be done to a volume is done while its instance is shut off, which is then started by somebody else.
+    @Test func anInstanceThatWasShutOffStartsWithTheRightFilesAndSize() async throws {
+      try await Bed.with { bed in
+        let share = try bed.folder.folder("export")
+        let server = try GaneshaDaemon(in: bed, exports: [.init(path: share)])
+        try await server.start()
+        let fleet = try await LoopbackFleet(
+          in: bed,
+          backends: """
+            - name: filer
+              kind: nfs
+              access: libnfs
+              shares: ["\(server.address):\(share)"]
+            """)
+        let (api, guest) = (fleet.api, fleet.guest)
+        try await fleet.telling {
+          try await fleet.start()
+          let volume = try await api.createVolume(name: "sleeper", gibibytes: 1)
+          try await api.waitForVolume(volume, status: "available")
+          try await api.attach(volume, to: guest.id)
+          let disk = try await fleet.waitForDisk(of: volume, size: .gibibytes(1))
+          try await api.waitForVolume(volume, status: "in-use")
+          let first = try await guest.writeRandom(.mebibytes(8), to: disk)
+          let early = try await api.takeSnapshot(name: "early", of: volume)
+          try await api.waitForSnapshot(early, status: "available")
+          let second = try await guest.writeRandom(.mebibytes(8), to: disk, at: .mebibytes(64))
+
+          try await guest.powerOff()
+          let late = try await api.takeSnapshot(name: "late", of: volume)
+          try await api.waitForSnapshot(late, status: "available")
+          let copy = try await api.createVolume(name: "copy", from: volume, gibibytes: 1)
+          try await api.waitForVolume(copy, status: "available")
+          try await api.extend(volume, toGibibytes: 2)
+          try await api.waitForVolume(volume, status: "in-use", gibibytes: 2)
+          // A merge has to wait until the instance runs; the snapshot goes all the same.
+          try await api.deleteSnapshot(early)
+          try await api.waitUntilGone(early)
+          let files = try images(of: volume, in: share).count
+          #expect(files == 4, "base, first, late, copy")
+
+          try await guest.boot()
+          let again = try await fleet.waitForDisk(of: volume, size: .gibibytes(2))
+          #expect(try await guest.sha256(of: again, count: .mebibytes(8)) == first)
+          #expect(try await guest.sha256(of: again, count: .mebibytes(8), at: .mebibytes(64)) == second)
+          let third = try await guest.writeRandom(.mebibytes(8), to: again, at: .mebibytes(1200))
+          let file = try #require(try images(of: copy, in: share).first)
+          #expect(
+            try await bed.run(["sh", "-c", "head -c \(8 << 20) '\(share)/\(file)' | sha256sum"]).hasPrefix(first))
+
+          // The agent finds its way without being told which files they are by now.
+          try await fleet.agent.daemon.crash()
+          let log = try String(contentsOfFile: fleet.agent.daemon.log, encoding: .utf8)
+          #expect(!log.contains("attachment is not restored yet"))
+          try await api.waitForInstance(guest.id)
+          try await api.deleteSnapshot(late)
+          try await api.waitUntilGone(late)
+          try await eventually("the layers are merged", within: .seconds(60)) {
+            try images(of: volume, in: share).count == 2
+          }
+          #expect(try await guest.sha256(of: again, count: .mebibytes(8)) == first)
+          #expect(try await guest.sha256(of: again, count: .mebibytes(8), at: .mebibytes(1200)) == third)
+
+          try await api.detach(volume, from: guest.id)
+          try await api.waitForVolume(volume, status: "available")
+          for id in [copy, volume] {
+            try await api.deleteVolume(id)
+            try await api.waitUntilGone(id)
+          }
+          try await eventually("nothing is left", within: .seconds(60)) {
+            try FileManager.default.contentsOfDirectory(atPath: share) == [".pumice-owner"]
+          }
+          try await fleet.expectNothingLeft()
+        }
+      }
+    }
+
     /// Up to which number the guest had come at the moment that a volume of one plain file shows. Each is written at the front and
     /// then at the back, durably, before the next: fewer at the front, or one more that is missing before others, is no moment.
     private func numbers(of volume: VolumeID, in share: String, _ bed: Bed) async throws -> Int {
