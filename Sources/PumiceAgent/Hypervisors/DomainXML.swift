@@ -20,6 +20,17 @@ struct DomainXML: Sendable, Hashable {
   /// The disk with this attachment's alias.
   func disk(of attachment: AttachmentID) -> DiskXML? { disks.first { $0.attachment == attachment } }
 
+  /// Of all that QEMU has open for its disks, in a live configuration: the `index` of `source`, `backingStore` and `mirror`.
+  var sourceNumbers: Set<Int> {
+    var numbers: Set<Int> = []
+    var elements = disks.map(\.element)
+    while let element = elements.popLast() {
+      if let number = element["index"].flatMap({ Int($0) }) { numbers.insert(number) }
+      elements += element.elements
+    }
+    return numbers
+  }
+
   var deviceNames: Set<String> { Set(disks.compactMap(\.device)) }
 
   var hasVirtIOSCSIController: Bool {

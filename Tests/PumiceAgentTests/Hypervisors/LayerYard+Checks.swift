@@ -113,18 +113,7 @@ extension LayerYard {
   func aLayerThatLibvirtForgotIsNotForgotten(_ disk: Disk) async throws {
     let wanted = image("v.9", "v.6", "v.3", "v")
     try await makeOverlay(wanted, .mebibytes(48))
-    let number = try #require(try await xml().disk(of: disk.attachment)?.layerNumbers?.first)
-    try await libvirt.virsh(
-      "qemu-monitor-command", guest.name,
-      """
-      {"execute": "blockdev-add", "arguments": {"driver": "qcow2", "node-name": "libvirt-90-format", "backing": null,
-       "file": {"driver": "file", "node-name": "libvirt-90-storage", "filename": "\(path(wanted.layers[0]))"}}}
-      """)
-    try await libvirt.virsh(
-      "qemu-monitor-command", guest.name,
-      """
-      {"execute": "blockdev-snapshot", "arguments": {"node": "libvirt-\(number)-format", "overlay": "libvirt-90-format"}}
-      """)
+    try await forget(wanted, disk)
     for _ in 0..<2 {
       let error = await failure(wanted, disk)
       #expect(
@@ -137,6 +126,58 @@ extension LayerYard {
     for image in [wanted, image("v.9", "v.3", "v")] { try await follow(image, disk) }
     let seen = try await guest.waitForDisk(of: disk.volume, size: .mebibytes(48))
     #expect(try await guest.sha256(of: seen, count: Self.size) == hash(of: image("v.9", "v.3", "v")))
+  }
+
+  /// QEMU writes to the layer then, and the disk goes: nobody has its files open any more.
+  func aDiskWithALayerThatLibvirtForgotIsLetGo() async throws {
+    try await makeRaw("f")
+    let disk = Disk.make(source: .image(image("f")))
+    _ = try await hypervisor.plug(disk, into: guest.id)
+    let seen = try await guest.waitForDisk(of: disk.volume, size: Self.size)
+    let wanted = image("f.1", "f")
+    try await makeOverlay(wanted)
+    // It died before QEMU went over to the layer, and it died afterwards.
+    try await open(wanted.layers[0])
+    try await follow(wanted, disk)
+    try await expect(disk, has: wanted)
+    let next = image("f.2", "f.1", "f")
+    try await makeOverlay(next)
+    try await forget(next, disk)
+    let written = try await guest.writeRandom(.mebibytes(2), to: seen)
+    #expect(await code(next, disk) == .conflict)
+
+    try await hypervisor.unplug(disk.attachment, from: guest.id)
+    try await guest.waitUntilUnplugged(disk.volume)
+    let nodes = try await libvirt.virsh(
+      "qemu-monitor-command", guest.name, #"{"execute": "query-named-block-nodes", "arguments": {"flat": true}}"#)
+    for layer in next.layers { #expect(!nodes.contains(path(layer)), "\(layer)") }
+    let again = Disk.make(source: .image(next))
+    _ = try await hypervisor.plug(again, into: guest.id)
+    try await expect(again, has: next)
+    let seenAgain = try await guest.waitForDisk(of: again.volume, size: Self.size)
+    #expect(try await guest.sha256(of: seenAgain, count: .mebibytes(2)) == written)
+    try await hypervisor.unplug(again.attachment, from: guest.id)
+  }
+
+  /// Has QEMU open a layer as libvirt would that is about to put it in front.
+  private func open(_ layer: DiskImage.Layer) async throws {
+    try await libvirt.virsh(
+      "qemu-monitor-command", guest.name,
+      """
+      {"execute": "blockdev-add", "arguments": {"driver": "qcow2", "node-name": "libvirt-90-format", "backing": null,
+       "file": {"driver": "file", "node-name": "libvirt-90-storage", "filename": "\(path(layer))"}}}
+      """)
+  }
+
+  /// Has QEMU go over to the first layer without libvirt's knowing.
+  private func forget(_ image: DiskImage, _ disk: Disk) async throws {
+    let number = try #require(try await xml().disk(of: disk.attachment)?.layerNumbers?.first)
+    try await open(image.layers[0])
+    try await libvirt.virsh(
+      "qemu-monitor-command", guest.name,
+      """
+      {"execute": "blockdev-snapshot", "arguments": {"node": "libvirt-\(number)-format", "overlay": "libvirt-90-format"}}
+      """)
   }
 
   func whatIsNotAStepChangesNothing(_ disk: Disk) async throws {

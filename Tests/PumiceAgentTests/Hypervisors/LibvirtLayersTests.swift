@@ -36,6 +36,7 @@ extension LibvirtHypervisorTests {
           try await yard.anInterruptedCallIsCompleted(disk)
           try await yard.aMergeThatTakesLongIsFoundAgain(disk)
           try await yard.aLayerThatLibvirtForgotIsNotForgotten(disk)
+          try await yard.aDiskWithALayerThatLibvirtForgotIsLetGo()
           try await yard.thePortsPromisesAreKept()
           let full = try await bed.makeFileSystem("tmpfs", mebibytes: 4)
           try await yard.aMergeThatFailsSaysWhyAndCanBeRepeated(full)

@@ -52,6 +52,29 @@ extension DomainHandle {
     if let number = drive.flatMap(Self.sourceNumber) { closeSource(number, attempt) }
   }
 
+  /// Closes files that QEMU has open and libvirt knows nothing of: what was opened to become a new layer, by a libvirtd that
+  /// died meanwhile, and all that is behind such a layer once its disk has gone.
+  ///
+  /// Whoever opens them next must be alone with them: at the latest when it ends, QEMU writes out what it still has of an
+  /// image's tables. What somebody uses, it does not close.
+  func closeForgottenSources(_ attempt: String) throws(StorageError) {
+    var left = Int.max
+    while let open = try sources(attempt), !open.isEmpty {
+      // Read after: what libvirt has opened by now, it may have written down by now.
+      guard let live = try state(attempt).live else { return }
+      let forgotten = open.subtracting(live.sourceNumbers)
+      // The one in front has to go before those behind it.
+      guard !forgotten.isEmpty, forgotten.count < left else { return }
+      left = forgotten.count
+      for number in forgotten.sorted(by: >) { closeSource(number, attempt) }
+    }
+  }
+
+  /// The numbers of what libvirt has had QEMU open; `nil` when the domain has no QEMU that runs.
+  private func sources(_ attempt: String) throws(StorageError) -> Set<Int>? {
+    try whileItRuns { () throws(StorageError) in Set(try nodeNames(attempt).compactMap(Self.sourceNumber)) }
+  }
+
   /// The 15 of `libvirt-15-storage`.
   private static func sourceNumber(in text: String) -> Int? {
     guard let start = text.firstRange(of: "libvirt-")?.upperBound else { return nil }

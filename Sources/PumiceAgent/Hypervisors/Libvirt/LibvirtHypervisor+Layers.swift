@@ -107,7 +107,8 @@ extension DomainHandle {
     }
     throw StorageError(
       .conflict,
-      "\(change.attempt) failed: QEMU writes to \(file), of which libvirt does not know. Shut the instance off and start it."
+      "\(change.attempt) failed: QEMU writes to \(file), of which libvirt does not know. Detach the volume and attach it "
+        + "again, or shut the instance off and start it."
     )
   }
 
@@ -141,6 +142,8 @@ extension DomainHandle {
     {
       try store(stored.having(current), attempt)
     }
+    // One that a dying libvirtd had QEMU open for this would be in the way, by its number and by its lock.
+    try closeForgottenSources(attempt)
     try requireRoom(for: try capacity(of: device, attempt), in: layer, attempt)
     let xml = try SnapshotXML.element(putting: layer, before: device, of: live).serialized()
     let flags =

@@ -15,9 +15,14 @@ extension LibvirtHypervisor {
     }
     // The guest takes its time, and meanwhile others may have their turn.
     if !isGone { try await awaitRemoval(of: attachment, from: instance, outcomes, attempt) }
-    try await connection.call(attempt) { session throws(StorageError) in
-      try session.domain(instance, attempt)?.removeForgottenDisk(of: attachment, attempt)
-      try session.removeSecret(of: attachment)
+    try await gate.withTurn(at: instance) { () throws(StorageError) in
+      try await connection.call(attempt) { session throws(StorageError) in
+        if let domain = try session.domain(instance, attempt) {
+          try domain.removeForgottenDisk(of: attachment, attempt)
+          try domain.closeForgottenSources(attempt)
+        }
+        try session.removeSecret(of: attachment)
+      }
     }
   }
 

@@ -39,6 +39,8 @@ extension DomainHandle {
     return Dictionary(nodes.map { ($0.name, $0) }) { first, _ in first }
   }
 
+  func nodeNames(_ attempt: String) throws(StorageError) -> [String] { Array(try nodes(attempt).keys) }
+
   /// The file that QEMU writes to, if that is not the one which the XML has as the first.
   func fileInFront(of disk: DiskXML, _ attempt: String) throws(StorageError) -> String? {
     guard let alias = disk.alias, let number = disk.layerNumbers?.first, let drive = try drive(of: alias, attempt),

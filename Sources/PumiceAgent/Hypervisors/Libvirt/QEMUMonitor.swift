@@ -26,10 +26,17 @@ extension DomainHandle {
 
   /// The ids of the devices that QEMU has, those without an id left out; `nil` when the domain has no QEMU that runs.
   func peripherals(_ attempt: String) throws(StorageError) -> Set<String>? {
-    guard virDomainIsActive(pointer) == 1 else { return nil }
-    do throws(StorageError) {
+    try whileItRuns { () throws(StorageError) in
       let list = try order("qom-list", ["path": "/machine/peripheral"], of: [Property].self, attempt)
       return Set((list ?? []).map(\.name))
+    }
+  }
+
+  /// `nil` when the domain has no QEMU that runs, or has none any more.
+  func whileItRuns<Value>(_ orders: () throws(StorageError) -> Value) throws(StorageError) -> Value? {
+    guard virDomainIsActive(pointer) == 1 else { return nil }
+    do throws(StorageError) {
+      return try orders()
     } catch {
       guard virDomainIsActive(pointer) == 1, error.code != .unsupported else { return nil }
       throw error
