@@ -20,29 +20,29 @@ extension EndToEndTests {
     func aVolumesLifeGoesOn(whenKilled part: Part, after milliseconds: Int) async throws {
       let moment = Duration.milliseconds(milliseconds)
       let client = InsistentClient(api: fleet.api)
-      let (api, guest) = (fleet.api, fleet.guest)
+      let (api, guest, mortal) = (fleet.api, fleet.guest, mortal(part))
       try await fleet.telling {
-        let volume = try await whileKilling(part, after: moment) {
+        let volume = try await mortal.dying(after: moment) {
           try await client.create("\(part.rawValue)-\(milliseconds)", gibibytes: 1)
         }
         try await api.waitForVolume(volume, status: "available")
 
-        try await whileKilling(part, after: moment) { try await client.attach(volume, to: guest.id) }
+        try await mortal.dying(after: moment) { try await client.attach(volume, to: guest.id) }
         try await api.waitForVolume(volume, status: "in-use")
         let disk = try await fleet.waitForDisk(of: volume, size: .gibibytes(1))
         let written = try await guest.writeRandom(.mebibytes(8), to: disk)
 
-        try await whileKilling(part, after: moment) { try await client.extend(volume, toGibibytes: 2) }
+        try await mortal.dying(after: moment) { try await client.extend(volume, toGibibytes: 2) }
         try await api.waitForVolume(volume, status: "in-use", gibibytes: 2)
         _ = try await fleet.waitForDisk(of: volume, size: .gibibytes(2))
         #expect(try await guest.sha256(of: disk, count: .mebibytes(8)) == written)
 
-        try await whileKilling(part, after: moment) { try await client.detach(volume, from: guest.id) }
+        try await mortal.dying(after: moment) { try await client.detach(volume, from: guest.id) }
         try await api.waitForVolume(volume, status: "available")
         #expect(try await guest.disk(of: volume) == nil)
         #expect(try await fleet.sha256(ofBackingFileOf: volume, count: .mebibytes(8)) == written)
 
-        try await whileKilling(part, after: moment) { try await client.delete(volume) }
+        try await mortal.dying(after: moment) { try await client.delete(volume) }
         try await api.waitUntilGone(volume)
         try await fleet.expectNothingLeft()
       }
@@ -50,7 +50,7 @@ extension EndToEndTests {
 
     @Test(arguments: Part.allCases)
     func aGuestThatWritesLosesNothing(whenKilled part: Part) async throws {
-      let (api, guest) = (fleet.api, fleet.guest)
+      let (api, guest, mortal) = (fleet.api, fleet.guest, mortal(part))
       try await fleet.telling {
         let volume = try await api.createVolume(name: "written-\(part.rawValue)", gibibytes: 1)
         try await api.waitForVolume(volume, status: "available")
@@ -61,8 +61,8 @@ extension EndToEndTests {
         async let written = guest.writeRandom(.mebibytes(48), to: disk)
         for _ in 0..<3 {
           try await Task.sleep(for: .milliseconds(400))
-          try await kill(part)
-          try await start(part)
+          try await mortal.kill9()
+          try await mortal.start()
         }
         let sum = try await written
 
@@ -76,33 +76,12 @@ extension EndToEndTests {
       }
     }
 
-    /// Does the work, kills the part so long after its beginning, and starts it again.
-    private func whileKilling<Result: Sendable>(
-      _ part: Part, after moment: Duration, _ work: @escaping @Sendable () async throws -> Result
-    ) async throws -> Result {
-      async let result = work()
-      try await Task.sleep(for: moment)
-      try await kill(part)
-      try await Task.sleep(for: .milliseconds(100))
-      try await start(part)
-      return try await result
-    }
-
-    private func kill(_ part: Part) async throws {
+    private func mortal(_ part: Part) -> any Mortal {
       switch part {
-      case .coordinator: try await fleet.coordinator.daemon.kill9()
-      case .agent: try await fleet.agent.daemon.kill9()
-      case .tgtd: try await fleet.target.kill9()
-      case .libvirtd: try await fleet.libvirt.kill9()
-      }
-    }
-
-    private func start(_ part: Part) async throws {
-      switch part {
-      case .coordinator: try await fleet.coordinator.daemon.start()
-      case .agent: try await fleet.agent.daemon.start()
-      case .tgtd: try await fleet.target.start()
-      case .libvirtd: try await fleet.libvirt.start()
+      case .coordinator: fleet.coordinator
+      case .agent: fleet.agent
+      case .tgtd: fleet.target
+      case .libvirtd: fleet.libvirt
       }
     }
   }

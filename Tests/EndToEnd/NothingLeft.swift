@@ -7,6 +7,10 @@ extension LoopbackFleet {
   func expectNothingLeft(sourceLocation: SourceLocation = #_sourceLocation) async throws {
     let files = try FileManager.default.contentsOfDirectory(atPath: agent.volumes)
     #expect(files.isEmpty, "files of volumes", sourceLocation: sourceLocation)
+    for folder in ["exports", "connections"] {
+      let records = try FileManager.default.contentsOfDirectory(atPath: "\(agent.state)/\(folder)")
+      #expect(records.isEmpty, "records of \(folder)", sourceLocation: sourceLocation)
+    }
     let targets = try await target.tgtadm("--op", "show", "--mode", "target")
     #expect(!targets.contains("Target "), "targets: \(targets)", sourceLocation: sourceLocation)
     // The exporter keeps one account that nobody knows the secret of, so that no target is ever open.

@@ -5,6 +5,8 @@ public struct AgentDaemon: Sendable {
   public let url: String
   /// The folder of its directory backend, if it has one.
   public let volumes: String
+  /// Its state directory.
+  public let state: String
 
   /// One with the given tgtd and the given libvirtd.
   ///
@@ -47,9 +49,10 @@ public struct AgentDaemon: Sendable {
     self.name = name
     url = "http://\(address)"
     volumes = try bed.folder.folder("\(name)/volumes")
+    state = try bed.folder.folder("\(name)/state")
     let configuration = try bed.folder.write(
       Self.configuration(
-        name, address: address, coordinator: coordinator, state: try bed.folder.folder("\(name)/state"),
+        name, address: address, coordinator: coordinator, state: state,
         reportInterval: reportInterval, drivers: drivers),
       to: "\(name).yaml")
     daemon = Daemon(

@@ -73,6 +73,14 @@ public struct InsistentClient: Sendable {
     }
   }
 
+  /// Harmless when it is done twice, as it is when the answer to the first call is lost and its end is not seen.
+  public func revert(_ volume: VolumeID, to snapshot: SnapshotID) async throws {
+    try await insist("the revert of \(volume) is accepted") {
+      if try await status(volume) == "reverting" { return }
+      try await api.revert(volume, to: snapshot)
+    }
+  }
+
   private func volume(named name: String) async throws -> VolumeID? {
     try await api.get("/v3/\(api.project)/volumes?name=\(name)")["volumes"].array.first?["id"].string
       .flatMap(VolumeID.init)
