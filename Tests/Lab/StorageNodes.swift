@@ -26,7 +26,7 @@ extension LabTests {
       var disk = try await attach(volume, gibibytes: 1, fleet)
       let written = try await guest.writeRandom(.mebibytes(16), to: disk)
 
-      let snapshot = try await whileWriting(to: disk, of: guest) {
+      let snapshot = try await guest.whileWriting(to: disk) {
         let snapshot = try await api.takeSnapshot(name: "before", of: volume)
         try await api.waitForSnapshot(snapshot, status: "available")
         return snapshot
@@ -44,7 +44,7 @@ extension LabTests {
       #expect(try await guest.sha256(of: diskOfCopy, count: .mebibytes(16)) == written)
 
       if !extendsWithSnapshots { try await delete(snapshot, api) }
-      try await whileWriting(to: disk, of: guest) {
+      try await guest.whileWriting(to: disk) {
         try await api.extend(volume, toGibibytes: 2)
         try await api.waitForVolume(volume, status: "in-use", gibibytes: 2)
         _ = try await guest.waitForDisk(of: volume, size: .gibibytes(2))
@@ -76,27 +76,6 @@ extension LabTests {
       try await fleet.api.detach(volume, from: fleet.guest.id)
       try await fleet.api.waitForVolume(volume, status: "available")
       #expect(try await fleet.guest.disk(of: volume) == nil)
-    }
-
-    /// Does the work while the guest writes to the second half of a disk of 1 GiB, past its cache. None of the guest's
-    /// writes may fail, and there must have been some.
-    private func whileWriting<Result>(
-      to disk: Guest.Disk, of guest: Guest, _ work: () async throws -> Result
-    ) async throws -> Result {
-      try await guest.run("touch /tmp/go")
-      async let rounds = guest.run(
-        """
-        rounds=0
-        while [ -e /tmp/go ]; do
-          dd if=/dev/zero of=/dev/\(disk.name) bs=64k seek=8192 count=64 oflag=direct conv=notrunc || exit
-          rounds=$((rounds + 1))
-        done 2>/dev/null
-        echo $rounds
-        """, within: .seconds(180))
-      let result = try await work()
-      try await guest.run("rm /tmp/go")
-      #expect(try await Int(rounds.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0 > 0)
-      return result
     }
   }
 }

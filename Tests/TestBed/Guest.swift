@@ -5,22 +5,29 @@ public import PumiceModel
 public struct Guest: Sendable {
   public let id: InstanceID
   public let name: String
+  /// Where its shell is found on this machine.
+  public let shellSocket: String
   private let bed: Bed
-  private let libvirt: LibvirtDaemon
+  private let libvirt: any Virsh
   private let shell: GuestShell
   private let xml: String
   private let console: String
 
   /// Nothing is there before `start()`.
-  public init(_ name: String = "guest", image: GuestImage, libvirt: LibvirtDaemon, in bed: Bed) {
+  ///
+  /// - Parameter socket: Where its QEMU offers the way to its shell, if that is on another machine. Somebody has to make a way
+  ///   there from `shellSocket`.
+  public init(
+    _ name: String = "guest", image: GuestImage, libvirt: any Virsh, in bed: Bed, socket: String? = nil
+  ) {
     id = .random()
     self.name = name
     self.bed = bed
     self.libvirt = libvirt
-    let socket = bed.folder.file("\(name).sock")
-    shell = GuestShell(path: socket)
+    shellSocket = bed.folder.file("\(name).sock")
+    shell = GuestShell(path: shellSocket)
     console = bed.folder.file("\(name)-console.log")
-    xml = Self.xml(id: id, name: name, image: image, console: console, shell: socket)
+    xml = Self.xml(id: id, name: name, image: image, console: console, shell: socket ?? shellSocket)
   }
 
   /// Defines the domain.

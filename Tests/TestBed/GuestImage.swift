@@ -11,4 +11,9 @@ public struct GuestImage: Sendable {
     }
     return GuestImage(kernel: "\(folder)/vmlinuz", initramfs: "\(folder)/initramfs.cpio")
   }
+
+  /// The same files for those who find this machine's below another root.
+  public func found(below root: String) -> GuestImage {
+    GuestImage(kernel: root + kernel, initramfs: root + initramfs)
+  }
 }

@@ -1,10 +1,22 @@
 import Foundation
 
+/// A libvirtd that takes orders.
+public protocol Virsh: Sendable {
+  /// Runs virsh against it, and returns what it said.
+  @discardableResult
+  func virsh(_ arguments: [String]) async throws -> String
+}
+
+extension Virsh {
+  @discardableResult
+  public func virsh(_ arguments: String...) async throws -> String { try await virsh(arguments) }
+}
+
 /// A libvirtd of one's own, beside any other on the machine.
 ///
 /// It runs as root in a mount namespace where its usual folders are ours, so its guests outlive it and a new one finds
 /// them; clients outside reach it by `uri`.
-public struct LibvirtDaemon: Sendable {
+public struct LibvirtDaemon: Virsh {
   public let daemon: Daemon
   public let uri: String
   private let bed: Bed
@@ -51,7 +63,7 @@ public struct LibvirtDaemon: Sendable {
 
   /// Runs virsh against it, once more when libvirtd crashed meanwhile.
   @discardableResult
-  public func virsh(_ arguments: String...) async throws -> String {
+  public func virsh(_ arguments: [String]) async throws -> String {
     let command = ["virsh", "-q", "-c", uri] + arguments
     do { return try await bed.run(command) } catch let failure as TestBedFailure
       where failure.description.contains("End of file while reading data")
@@ -101,7 +113,7 @@ public struct LibvirtDaemon: Sendable {
   }
 
   /// What works as root without systemd, udev, cgroups or virtlogd.
-  private static let qemuConfiguration = """
+  package static let qemuConfiguration = """
     user = "root"
     group = "root"
     dynamic_ownership = 0
