@@ -18,6 +18,10 @@ extension NodeService {
       let old = connections.record(of: id)
       try gate.admit(.connection(id), request.revision, recorded: old?.request.revision)
       var record = try ConnectionRecord(id, request).following(old)
+      if let image = old?.request.target.image, record.request.target.image != image {
+        // A late call, which names files that are gone by now, shall not get into the record.
+        _ = try await connector.connect(id, record.request)
+      }
       if record != old { try await connections.put(record) }
       let (disk, source) = try await plug(record, hypervisor, connector)
       let progress = try await follow(record, from: source, hypervisor)

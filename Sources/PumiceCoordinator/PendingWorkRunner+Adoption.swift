@@ -22,11 +22,15 @@ extension PendingWorkRunner {
       // There may be more of its kind.
       return next.isComplete && next.awaits != nil ? Progress(done: 0.99) : next
     } catch {
-      // The instance is shut off, say. Nothing but room is lost by leaving some files as they are.
-      if error.code == .unsupported {
-        (repeated.adopted, repeated.declined) = (nil, generation)
+      switch error.code {
+      case .unsupported, .conflict, .wrongDevice:
+        // The instance is shut off, say: nothing but room is lost by leaving some files as they are. Or somebody else has had
+        // it go over meanwhile, and what is awaited now, if anything, is another step.
+        repeated.adopted = nil
+        repeated.declined = error.code == .unsupported ? generation : nil
         let next = try await call(repeated)
-        if next.isComplete || next.awaits != generation { return next }
+        if next.awaits != generation { return next.isComplete && next.awaits != nil ? Progress(done: 0.99) : next }
+      default: break
       }
       guard progress.isComplete else { throw error }
       logger.info("Layers are left apart for now", metadata: ["volume.id": "\(users)", "error": "\(error)"])

@@ -10,6 +10,8 @@ import Testing
   private let world: InMemoryHypervisorWorld
   private let shelf = InMemoryRecordShelf<ConnectionRecord>()
   private let asked = Shared<[[String]]>([])
+  /// What is the first file of no volume any more.
+  private let gone = Shared("")
   private let attachment = AttachmentID.random()
   private let volume = VolumeID.random()
 
@@ -46,6 +48,19 @@ import Testing
     #expect(shown == ["top", "middle", "base"])
     let image = InMemoryRecordStore(on: shelf).all.first?.request.target.image
     #expect(image?.layers.map(\.name) == ["top", "middle", "base"])
+  }
+
+  @Test func aLateCallWithFilesOfBeforeLeavesTheRecordAsItIs() async throws {
+    let node = start()
+    _ = try await node.ensureConnection(attachment, request("base"))
+    _ = try await node.ensureConnection(attachment, request("base", next: ["new", "base"]))
+    gone.withLock { $0 = "base" }
+    let error = await #expect(throws: StorageError.self) {
+      _ = try await node.ensureConnection(attachment, request("base", next: ["new", "base"]))
+    }
+    #expect(error?.code == .wrongDevice)
+    let image = InMemoryRecordStore(on: shelf).all.first?.request.target.image
+    #expect(image?.layers.map(\.name) == ["new", "base"])
   }
 
   @Test func aVolumeThatHasGrownMeanwhileShowsItsSizeOnceTheInstanceRuns() async throws {
@@ -88,7 +103,7 @@ import Testing
     NodeService(
       NodeIdentity(name: "n1", address: ""),
       drivers: NodeDrivers(
-        hypervisor: InMemoryHypervisor(world: world), imageConnector: ImageConnector(asked: asked)),
+        hypervisor: InMemoryHypervisor(world: world), imageConnector: ImageConnector(asked: asked, gone: gone)),
       exports: InMemoryRecordStore(), connections: InMemoryRecordStore(on: shelf), logger: .silent)
   }
 
@@ -116,6 +131,7 @@ import Testing
 /// Says which files it was asked for.
 private struct ImageConnector: Connector {
   let asked: Shared<[[String]]>
+  let gone: Shared<String>
 
   var description: ConnectorDescription {
     ConnectorDescription(kind: "images", protocolName: "nfs", initiator: "nfs:n1", namesInitiatorPerAttachment: false)
@@ -124,6 +140,9 @@ private struct ImageConnector: Connector {
   func connect(_ attachment: AttachmentID, _ request: ConnectionRequest) async throws(StorageError) -> DiskSource {
     let layers = request.target.image?.layers ?? []
     asked.withLock { $0.append(layers.map(\.name)) }
+    guard gone.withLock({ $0 }) != layers.first?.name else {
+      throw StorageError(.wrongDevice, "The volume has other files; ask again.")
+    }
     return .image(DiskImage(layers.map { DiskImage.Layer(.file(path: "/share/\($0.name)"), $0.format) }))
   }
 

@@ -114,6 +114,19 @@ import Testing
     }
   }
 
+  /// Another call has had the users go over between the question which files are next and the answer to it.
+  @Test(arguments: [StorageError.Code.wrongDevice, .conflict])
+  func usersThatHaveGoneOverForSomebodyElseAreNoFailure(_ code: StorageError.Code) async throws {
+    try await attached { coordinator, volume, _ in
+      let (storage, compute) = (coordinator.nodes[0], coordinator.nodes[1])
+      compute.failConnections(with: StorageError(code, "The files are others by now."))
+      let copy = try await copy(
+        of: volume, in: coordinator, answers: Progress(done: 0, awaits: 5), Progress(done: 0.1), .complete)
+      #expect(storage.calls.filter { $0 == "ensure volume \(copy)" }.count == 3)
+      #expect(coordinator.tables.volumes[copy]?.retry.attempts == 0)
+    }
+  }
+
   @Test func anExtendGoesOnOnceUsersHaveGoneOver() async throws {
     try await attached { coordinator, volume, _ in
       let node = coordinator.nodes[0]
