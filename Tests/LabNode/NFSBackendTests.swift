@@ -129,9 +129,12 @@ private struct NFSStation: Sendable {
   func open() async throws -> NFSBackend { try await Self.open(pool, mounts) }
 
   private static func open(_ pool: String, _ mounts: ShareMounts) async throws -> NFSBackend {
+    var settings = ShareVolumes.Settings()
+    // A node that is slow is no server that says nothing.
+    (settings.patience, settings.listing) = (.seconds(120), .seconds(120))
     let backend = try await NFSBackend.open(
       NFSBackendConfiguration(name: "nfs", shares: [.init(pool)], access: .mount), of: "n1", mounts: mounts,
-      logger: .silent)
+      logger: .silent, settings: settings)
     // As an agent does with its first report.
     _ = await backend.pools()
     return backend

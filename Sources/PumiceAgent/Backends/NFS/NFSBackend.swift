@@ -175,7 +175,7 @@ public struct NFSBackend: ImageBackend {
     for pool in shares {
       let attempt = "Listing the volumes on \(pool.name)"
       try pool.patience.requireAnswers(attempt)
-      let found = try await pool.listing.ask(within: .seconds(20), attempt) {
+      let found = try await pool.listing.ask(within: pool.settings.listing, attempt) {
         () async throws(StorageError) -> [NFSVolume] in
         try await volumes(on: pool).all()
       }
@@ -192,7 +192,7 @@ public struct NFSBackend: ImageBackend {
       maxOverSubscriptionRatio: isThin ? configuration.maxOverSubscriptionRatio : 1, capabilities: capabilities)
     do throws(StorageError) {
       (report.total, report.free) = try await pool.patience.ask(
-        within: .seconds(5), "Reading the free space of \(pool.name)"
+        within: pool.settings.patience, "Reading the free space of \(pool.name)"
       ) { () async throws(StorageError) -> (ByteCount, ByteCount) in
         try await volumes(on: pool).folder.capacity()
       }

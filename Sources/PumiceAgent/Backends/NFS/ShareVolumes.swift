@@ -19,6 +19,9 @@ struct ShareVolumes: Sendable {
     var slice = Duration.seconds(3)
     /// How much of a copy is looked at in one go.
     var window: Int64 = 64 << 20
+    /// How long the node's report waits for the share, and its inventory for what is on it.
+    var patience = Duration.seconds(10)
+    var listing = Duration.seconds(20)
     /// Well below what is read of one.
     var longestDescription = ByteCount.mebibytes(16)
     var now: @Sendable () -> Timestamp = {

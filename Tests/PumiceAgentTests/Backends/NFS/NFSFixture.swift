@@ -19,7 +19,8 @@ struct NFSFixture: Sendable {
   static func with(
     format: SharedImage.Format = .raw, settings: ShareVolumes.Settings = .init(), isInMemory: Bool = false,
     access: GaneshaDaemon.Export.Access = .readWrite, squashesRoot: Bool = false, mebibytes: Int? = nil,
-    mode: mode_t = 0o700, owner: (user: uid_t, group: gid_t) = (0, 0), _ body: (NFSFixture) async throws -> Void
+    mode: mode_t = 0o700, owner: (user: uid_t, group: gid_t) = (0, 0), patience: Duration = .seconds(120),
+    _ body: (NFSFixture) async throws -> Void
   ) async throws {
     try await Bed.with { bed in
       // In memory, nothing waits for a disk.
@@ -33,6 +34,9 @@ struct NFSFixture: Sendable {
       let server = try GaneshaDaemon(
         in: bed, exports: [.init(path: path, access: access, squashesRoot: squashesRoot, mebibytes: mebibytes)])
       try await server.start()
+      var settings = settings
+      // A machine that is busy with other tests is no server that says nothing.
+      (settings.patience, settings.listing) = (patience, patience)
       try await body(NFSFixture(path: path, server: server, bed: bed, format: format, settings: settings))
     }
   }
