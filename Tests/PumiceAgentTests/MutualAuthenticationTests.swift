@@ -12,7 +12,7 @@ import Testing
 
   private func node(with volume: VolumeID) async throws -> NodeService {
     let node = fixture.start()
-    try await fixture.attach(volume, .random(), by: node)
+    _ = try await node.ensureVolume(volume, fixture.volumeRequest())
     return node
   }
 

@@ -26,12 +26,16 @@ final class StateDirectory: Sendable {
       throw StorageError(
         .forbidden, "The state directory \(path) can be written by others. Close it with: chmod 0755 \(path)")
     }
-    guard flock(folder, LOCK_EX | LOCK_NB) == 0 else {
-      if errno == EWOULDBLOCK {
+    // A child that an agent has just forked holds the lock until it executes its program, also when the agent is gone.
+    var tries = 20
+    while flock(folder, LOCK_EX | LOCK_NB) != 0 {
+      guard errno == EWOULDBLOCK else { throw Self.error("Locking the state directory \(path)") }
+      guard tries > 0 else {
         throw StorageError(
           .inUse, "Another agent has the state directory \(path). Give each agent its own (state_directory).")
       }
-      throw Self.error("Locking the state directory \(path)")
+      tries -= 1
+      usleep(50_000)
     }
   }
 
