@@ -128,7 +128,39 @@ extension DiskXML {
   }
 }
 
+extension DomainState {
+  /// These configurations, with the live one not knowing of a layer of a disk: libvirt's number, and not that of the first.
+  func without(_ layer: Int, of attachment: AttachmentID) -> DomainState {
+    DomainState(
+      live: live.map { live in
+        DomainXML(
+          root: live.root.replacing("devices") { devices in
+            devices.replacing("disk") { disk in
+              DiskXML(disk).attachment == attachment ? disk.without(layer: String(layer)) : disk
+            }
+          })
+      }, stored: stored)
+  }
+}
+
 extension XMLElement {
+  /// With what is behind the layer in its place.
+  fileprivate func without(layer index: String) -> XMLElement {
+    replacing("backingStore") { part in
+      guard part["index"] == index else { return part.without(layer: index) }
+      return part.first("backingStore") ?? XMLElement("backingStore")
+    }
+  }
+
+  fileprivate func replacing(_ name: String, _ change: (XMLElement) -> XMLElement) -> XMLElement {
+    var copy = self
+    copy.children = children.map { child in
+      guard case .element(let part) = child, part.name == name else { return child }
+      return .element(change(part))
+    }
+    return copy
+  }
+
   fileprivate mutating func set(_ name: String, to value: String) {
     attributes.removeAll { $0.name == name }
     attributes.append(Attribute(name: name, value: value))

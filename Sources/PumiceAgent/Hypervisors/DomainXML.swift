@@ -4,6 +4,8 @@ import PumiceModel
 struct DomainXML: Sendable, Hashable {
   let root: XMLElement
 
+  init(root: XMLElement) { self.root = root }
+
   init(_ text: String) throws(StorageError) {
     let root = try XMLElement(parsing: text, as: "The domain XML")
     guard root.name == "domain" else {

@@ -159,6 +159,44 @@ extension LayerYard {
     try await hypervisor.unplug(again.attachment, from: guest.id)
   }
 
+  /// What a libvirtd leaves that dies between QEMU's ending a merge and its own knowing of that.
+  func aMergeThatLibvirtForgotIsNotForgotten() async throws {
+    try await makeRaw("g")
+    let disk = Disk.make(source: .image(image("g")))
+    _ = try await hypervisor.plug(disk, into: guest.id)
+    let seen = try await guest.waitForDisk(of: disk.volume, size: Self.size)
+    for wanted in [image("g.1", "g"), image("g.2", "g.1", "g"), image("g.3", "g.2", "g.1", "g")] {
+      try await makeOverlay(wanted)
+      try await follow(wanted, disk)
+      _ = try await guest.writeRandom(.mebibytes(2), to: seen, at: .mebibytes(wanted.layers.count))
+    }
+    let before = try await guest.sha256(of: seen, count: Self.size)
+    let numbers = try #require(try await xml().disk(of: disk.attachment)?.layerNumbers)
+    try await libvirt.virsh(
+      "qemu-monitor-command", guest.name,
+      """
+      {"execute": "block-commit", "arguments": {"job-id": "forgotten", "device": "libvirt-\(numbers[0])-format",
+       "top-node": "libvirt-\(numbers[2])-format", "base-node": "libvirt-\(numbers[3])-format"}}
+      """)
+    try await eventually("QEMU has merged it") {
+      try await !libvirt.virsh("qemu-monitor-command", guest.name, #"{"execute": "query-jobs"}"#).contains("forgotten")
+    }
+
+    let merged = image("g.3", "g.2", "g")
+    for _ in 0..<2 { try await follow(merged, disk) }
+    #expect(try await xml(stored: true).disk(of: disk.attachment)?.location == .image(merged), "The next start has it.")
+    #expect(try await hash(of: merged) == before)
+    let grown = image("g.4", "g.3", "g.2", "g")
+    try await makeOverlay(grown)
+    try await follow(grown, disk)
+    // With those around it, libvirt forgets what was in between.
+    try await follow(image("g.4", "g.3", "g"), disk)
+    try await expect(disk, has: image("g.4", "g.3", "g"))
+    #expect(try await guest.sha256(of: seen, count: Self.size) == before)
+    try await hypervisor.unplug(disk.attachment, from: guest.id)
+    #expect(try await hash(of: image("g.4", "g.3", "g")) == before)
+  }
+
   /// Has QEMU open a layer as libvirt would that is about to put it in front.
   private func open(_ layer: DiskImage.Layer) async throws {
     try await libvirt.virsh(

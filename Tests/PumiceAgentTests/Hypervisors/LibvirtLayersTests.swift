@@ -37,6 +37,7 @@ extension LibvirtHypervisorTests {
           try await yard.aMergeThatTakesLongIsFoundAgain(disk)
           try await yard.aLayerThatLibvirtForgotIsNotForgotten(disk)
           try await yard.aDiskWithALayerThatLibvirtForgotIsLetGo()
+          try await yard.aMergeThatLibvirtForgotIsNotForgotten()
           try await yard.thePortsPromisesAreKept()
           let full = try await bed.makeFileSystem("tmpfs", mebibytes: 4)
           try await yard.aMergeThatFailsSaysWhyAndCanBeRepeated(full)

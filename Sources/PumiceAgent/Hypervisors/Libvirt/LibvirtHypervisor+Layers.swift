@@ -112,9 +112,14 @@ extension DomainHandle {
     )
   }
 
-  /// The configurations, read anew, and what is left to do.
+  /// The configurations, read anew, and what is left to do. Layers that only libvirt believes in are left out.
   func look(_ change: ImageChange) throws(StorageError) -> (DomainState, LayerPlan) {
-    let state = try state(change.attempt)
+    var state = try state(change.attempt)
+    if let live = state.live?.disk(of: change.attachment), let device = live.device,
+      try job(on: device, change.attempt) == nil
+    {
+      for layer in try mergedLayers(of: live, change.attempt) { state = state.without(layer, of: change.attachment) }
+    }
     return (state, try state.plan(for: change.image, of: change.attachment, change.attempt))
   }
 

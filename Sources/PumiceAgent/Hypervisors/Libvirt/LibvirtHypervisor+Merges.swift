@@ -28,15 +28,20 @@ extension DomainHandle {
   }
 
   private func progressOfMerge(of device: String, _ attempt: String) throws(StorageError) -> Progress? {
-    var job = virDomainBlockJobInfo()
-    let found = virDomainGetBlockJobInfo(pointer, device, &job, 0)
-    guard found >= 0 else { throw LibvirtError().storageError(attempt) }
-    guard found == 1 else { return nil }
+    guard let job = try job(on: device, attempt) else { return nil }
     guard job.type == Int32(VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT.rawValue) else {
       throw StorageError(.inUse, "\(attempt) failed: \(device) has a block job of somebody else's.")
     }
     // Both are 0 before it has begun; and at its end the XML has still to change.
     return Progress(done: job.end == 0 ? 0 : min(Double(job.cur) / Double(job.end), 0.99))
+  }
+
+  /// What libvirt knows to be under way with a disk.
+  func job(on device: String, _ attempt: String) throws(StorageError) -> virDomainBlockJobInfo? {
+    var job = virDomainBlockJobInfo()
+    let found = virDomainGetBlockJobInfo(pointer, device, &job, 0)
+    guard found >= 0 else { throw LibvirtError().storageError(attempt) }
+    return found == 1 ? job : nil
   }
 
   private func beginMerge(

@@ -23,19 +23,23 @@ extension DomainHandle {
 
     let name: String
     let image: Image
+    /// How many layers are behind it, if that was asked for.
+    let depth: Int
 
     enum CodingKeys: String, CodingKey {
       case name = "node-name"
       case image
+      case depth = "backing_file_depth"
     }
   }
 
   private struct Query: Encodable {
-    let flat = true
+    let flat: Bool
   }
 
-  private func nodes(_ attempt: String) throws(StorageError) -> [String: Node] {
-    let nodes = try order("query-named-block-nodes", Query(), of: [Node].self, attempt) ?? []
+  private func nodes(withDepths: Bool = false, _ attempt: String) throws(StorageError) -> [String: Node] {
+    let query = Query(flat: !withDepths)
+    let nodes = try order("query-named-block-nodes", query, of: [Node].self, attempt) ?? []
     return Dictionary(nodes.map { ($0.name, $0) }) { first, _ in first }
   }
 
@@ -49,6 +53,25 @@ extension DomainHandle {
     let nodes = try nodes(attempt)
     let storage = drive.hasSuffix("-format") ? drive.dropLast("format".count) + "storage" : drive
     return nodes[storage]?.image.file ?? nodes[drive]?.image.file ?? drive
+  }
+
+  /// The numbers of layers that libvirt has behind a disk and QEMU has not.
+  ///
+  /// A libvirtd that dies when a merge has just ended never hears of its end: QEMU has dismissed the job by its order, and the
+  /// live XML has the merged layer for as long as the disk is there, or until those around it are merged.
+  func mergedLayers(of disk: DiskXML, _ attempt: String) throws(StorageError) -> [Int] {
+    guard let numbers = disk.layerNumbers, let last = numbers.last, numbers.count > 2 else { return [] }
+    let nodes = try nodes(withDepths: true, attempt)
+    var (behind, merged) = ([last], [Int]())
+    for number in numbers.dropLast().reversed() {
+      guard let node = nodes["libvirt-\(number)-format"] else {
+        merged.append(number)
+        continue
+      }
+      while behind.count > max(node.depth, 1) { merged.append(behind.removeLast()) }
+      behind.append(number)
+    }
+    return merged
   }
 
   // MARK: Names in headers
