@@ -91,6 +91,14 @@ struct FilerFleet: Sendable {
       .map(String.init)
   }
 
+  func waitForImages(_ count: Int) async throws {
+    try await eventually("there are \(count) images", within: .seconds(60), every: .milliseconds(200)) {
+      let images = try await images()
+      guard images.count == count else { throw TestBedFailure("There are \(images).") }
+      return true
+    }
+  }
+
   /// The layers of volumes that nobody has open are as whole as qemu-img(1) wants them.
   func expectSoundImages() async throws {
     let layers = try await images().filter { $0.contains(".") }
@@ -129,8 +137,8 @@ struct FilerFleet: Sendable {
     }
   }
 
-  /// As on a server that somebody has set up by hand. nfsdcld knows which clients there were, so that nobody is waited for who
-  /// does not come back. Harmless when repeated.
+  /// As on a server that somebody has set up by hand. nfsdcld knows which clients there were, and the time of grace for them to
+  /// come back, after which they would have lost their locks, ends when all have. Harmless when repeated.
   private static let exporting = """
     set -e
     modprobe nfsd
@@ -145,6 +153,6 @@ struct FilerFleet: Sendable {
     pidof nfsdcld >/dev/null || nfsdcld -p /var/lib/nfs/rpc_pipefs
     exportfs -ra
     pidof rpc.mountd >/dev/null || rpc.mountd -p 20048
-    rpc.nfsd -G 10 -L 10 4
+    rpc.nfsd -G 60 -L 10 4
     """
 }
