@@ -47,4 +47,15 @@ extension Tables {
     put(snapshot)
     return snapshot.metadata
   }
+
+  mutating func changeImageMetadata(
+    of id: VolumeID, of project: ProjectID?, _ change: MetadataChange, at now: Timestamp
+  ) throws(StorageError) -> [String: String] {
+    var volume = try volume(id, of: project)
+    let metadata = try change.applied(to: volume.imageMetadata ?? [:], of: "The image of volume \(id)")
+    volume.imageMetadata = metadata.isEmpty ? nil : metadata
+    volume.touch(at: now)
+    put(volume)
+    return metadata
+  }
 }

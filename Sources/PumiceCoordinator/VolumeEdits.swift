@@ -19,6 +19,15 @@ extension Tables {
     return volume
   }
 
+  mutating func setBootable(
+    _ id: VolumeID, of project: ProjectID?, _ isBootable: Bool, at now: Timestamp
+  ) throws(StorageError) {
+    var volume = try volume(id, of: project)
+    volume.bootable = isBootable ? true : nil
+    volume.touch(at: now)
+    put(volume)
+  }
+
   /// An operator's word over an error state; see `Volume.reset(to:at:)`.
   mutating func resetVolume(_ id: VolumeID, to state: Volume.State, at now: Timestamp) throws(StorageError) {
     var volume = try volume(id, of: nil)

@@ -52,6 +52,9 @@ public struct Volume: Sendable, Equatable, Codable {
   public var name: String
   public var summary: String
   public var metadata: [String: String]
+  /// What its owner says of the image that is on it, and whether a machine can start from that. `nil` is nothing, and no.
+  public var imageMetadata: [String: String]?
+  public var bootable: Bool?
   public private(set) var size: ByteCount
   public let type: VolumeTypeID
   /// `nil` is `false`.

@@ -12,7 +12,8 @@ protocol ResourceAction: RawRepresentable<String>, Sendable {
   /// The microversion that brought it; before it there is none.
   var since: Microversion? { get }
 
-  func perform(on id: Identifier<Kind>, _ fields: RequestFields, _ call: Call) async throws
+  /// Gives the answer where that is more than 202.
+  func perform(on id: Identifier<Kind>, _ fields: RequestFields, _ call: Call) async throws -> Response?
 }
 
 extension Call {
@@ -32,7 +33,6 @@ extension Call {
     guard caller.role >= action.permission.leastRole else {
       throw StorageError(.forbidden, "\(name) needs the role \(action.permission.leastRole.rawValue).")
     }
-    try await action.perform(on: id, RequestFields((try body.object(name))?.values ?? [:]), self)
-    return .accepted
+    return try await action.perform(on: id, RequestFields((try body.object(name))?.values ?? [:]), self) ?? .accepted
   }
 }

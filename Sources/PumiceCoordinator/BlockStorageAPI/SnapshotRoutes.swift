@@ -91,7 +91,7 @@ private enum SnapshotAction: String, ResourceAction {
   var permission: Permission { .resetSnapshotStatus }
   var since: Microversion? { nil }
 
-  func perform(on id: SnapshotID, _ fields: RequestFields, _ call: Call) async throws {
+  func perform(on id: SnapshotID, _ fields: RequestFields, _ call: Call) async throws -> Response? {
     let (scope, now) = (call.caller.scope, call.now)
     switch self {
     case .resetStatus:
@@ -106,5 +106,6 @@ private enum SnapshotAction: String, ResourceAction {
       try await call.api.store.write { try $0.deleteSnapshot(id, of: scope, at: now) }
       call.context.logger.info("Snapshot is to be deleted", metadata: ["snapshot.id": "\(id)"])
     }
+    return nil
   }
 }

@@ -17,26 +17,31 @@ private enum VolumeAction: String, ResourceAction {
   case resetStatus = "os-reset_status"
   case forceDelete = "os-force_delete"
   case revert
+  case setBootable = "os-set_bootable"
+  case setImageMetadata = "os-set_image_metadata"
+  case unsetImageMetadata = "os-unset_image_metadata"
+  case showImageMetadata = "os-show_image_metadata"
 
   /// Cinder's other actions.
   static let later: Set<String> = [
     "os-attach", "os-detach", "os-reserve", "os-unreserve", "os-begin_detaching", "os-roll_detaching",
     "os-initialize_connection", "os-terminate_connection", "os-force_detach", "os-volume_upload_image",
-    "os-update_readonly_flag", "os-set_bootable", "os-retype", "os-migrate_volume", "os-migrate_volume_completion",
-    "os-set_image_metadata", "os-unset_image_metadata", "os-show_image_metadata", "os-unmanage", "os-reimage",
+    "os-update_readonly_flag", "os-retype", "os-migrate_volume", "os-migrate_volume_completion",
+    "os-unmanage", "os-reimage",
     "os-extend_volume_completion",
   ]
 
   var permission: Permission {
     switch self {
-    case .extend, .revert: .writeVolumes
+    case .extend, .revert, .setBootable, .setImageMetadata, .unsetImageMetadata: .writeVolumes
+    case .showImageMetadata: .readVolumes
     case .resetStatus, .forceDelete: .resetVolumeStatus
     }
   }
 
   var since: Microversion? { self == .revert ? Microversion(3, 40) : nil }
 
-  func perform(on id: VolumeID, _ fields: RequestFields, _ call: Call) async throws {
+  func perform(on id: VolumeID, _ fields: RequestFields, _ call: Call) async throws -> Response? {
     let (scope, now) = (call.caller.scope, call.now)
     switch self {
     case .extend:
@@ -78,7 +83,33 @@ private enum VolumeAction: String, ResourceAction {
       }
       call.context.logger.info(
         "Volume is to be reverted", metadata: ["volume.id": "\(id)", "snapshot.id": "\(snapshot)"])
+    case .setBootable:
+      try fields.refuseUnknown(except: ["bootable"])
+      guard let isBootable = try fields.flag("bootable") else { throw StorageError.invalid("bootable", "is required.") }
+      try await call.api.store.write { try $0.setBootable(id, of: scope, isBootable, at: now) }
+      return Response(status: .ok)
+    case .setImageMetadata:
+      try fields.refuseUnknown(except: ["metadata"])
+      guard let entries = try fields.texts("metadata") else { throw StorageError.invalid("metadata", "is required.") }
+      return try await change(.merge(entries), of: id, call)
+    case .unsetImageMetadata:
+      try fields.refuseUnknown(except: ["key"])
+      let key = try fields.requiredText("key")
+      _ = try await change(.remove(key), of: id, call)
+      return Response(status: .ok)
+    case .showImageMetadata:
+      return try Response.json(["metadata": try call.tables.volume(id, of: scope).imageMetadata ?? [:]])
     }
+    return nil
+  }
+
+  /// Answers with all that is noted of the image then.
+  private func change(_ change: MetadataChange, of id: VolumeID, _ call: Call) async throws -> Response {
+    let (scope, now) = (call.caller.scope, call.now)
+    let metadata = try await call.api.store.write {
+      try $0.changeImageMetadata(of: id, of: scope, change, at: now)
+    }
+    return try Response.json(["metadata": metadata])
   }
 
   private static func state(_ text: String) -> Volume.State? {

@@ -14,7 +14,10 @@ extension VolumeRow {
     case "multiattach":
       let isWanted = try RowFilter<VolumeRow>.flag(name, value)
       return { $0.volume.isMultiattach == isWanted }
-    case "bootable", "encrypted":
+    case "bootable":
+      let isWanted = try RowFilter<VolumeRow>.flag(name, value)
+      return { ($0.volume.bootable == true) == isWanted }
+    case "encrypted":
       let isWanted = try RowFilter<VolumeRow>.flag(name, value)
       return { _ in !isWanted }
     case "host" where call.caller.role == .admin:

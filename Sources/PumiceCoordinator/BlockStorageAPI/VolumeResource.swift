@@ -35,7 +35,9 @@ struct VolumeResource: Encodable {
   let metadata: [String: String]
   let links: [Link]
   let userID: String
-  let bootable = "false"
+  let bootable: String
+  /// Where anything is noted of its image.
+  let imageMetadata: [String: String]?
   let encrypted = false
   @OrNull var replicationStatus: String?
   @OrNull var consistencyGroupID: String?
@@ -72,6 +74,8 @@ struct VolumeResource: Encodable {
     links = view.links(to: volume.id)
     userID = volume.user
     multiattach = volume.isMultiattach
+    bootable = volume.bootable == true ? "true" : "false"
+    imageMetadata = volume.imageMetadata
     project = volume.project
     // As in Cinder, a disk that is still on its way is not listed.
     attachments = row.holders.filter { $0.state == .attached || ($0.state == .detaching && $0.attachedAt != nil) }.map {
@@ -116,6 +120,7 @@ struct VolumeResource: Encodable {
     case replicationStatus = "replication_status"
     case consistencyGroupID = "consistencygroup_id"
     case migrationStatus = "migration_status"
+    case imageMetadata = "volume_image_metadata"
     case project = "os-vol-tenant-attr:tenant_id"
     case host = "os-vol-host-attr:host"
     case migrationStatusAttribute = "os-vol-mig-status-attr:migstat"

@@ -63,7 +63,7 @@ struct VolumeRow: ListedRow {
     case .name: one.name.order(to: other.name)
     case .size: one.size.order(to: other.size)
     case .status: left.status.order(to: right.status)
-    case .bootable: 0
+    case .bootable: (one.bootable == true ? 1 : 0).order(to: other.bootable == true ? 1 : 0)
     case .host: (one.pool?.description ?? "").order(to: other.pool?.description ?? "")
     case .createdAt: one.createdAt.order(to: other.createdAt)
     case .updatedAt: (one.updatedAt?.milliseconds ?? 0).order(to: other.updatedAt?.milliseconds ?? 0)

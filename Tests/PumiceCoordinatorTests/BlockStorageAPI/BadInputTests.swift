@@ -202,7 +202,8 @@ import Testing
     (.post, "/action", #"{"revert": {"snapshot_id": "x"}}"#, "snapshot_id"),
     (.post, "/action", #"{"revert": {"snapshot_id": 5}}"#, "snapshot_id"),
     (.post, "/action", #"{"revert": {"snapshot_id": "x", "colour": "red"}}"#, "colour"),
-    (.post, "/action", #"{"os-set_bootable": {"bootable": true}}"#, "os-set_bootable"),
+    (.post, "/action", #"{"os-set_bootable": {"bootable": "perhaps"}}"#, "bootable"),
+    (.post, "/action", #"{"os-retype": {"new_type": "x"}}"#, "os-retype"),
     (.post, "/action", #"{"os-explode": {}}"#, "os-explode"),
   ]
 

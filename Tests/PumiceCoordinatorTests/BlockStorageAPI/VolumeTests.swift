@@ -168,4 +168,27 @@ import Testing
       #expect(older.object["metadata"] == nil)
     }
   }
+
+  @Test func whatIsNotedOfAnImageIsShownUntilItIsTakenAway() async throws {
+    try await withCoordinator { (coordinator) async throws in
+      let path = "/v3/demo/volumes/\(try await coordinator.volume())"
+      func act(_ body: String) async throws -> Answer { try await coordinator.send(.post, "\(path)/action", body) }
+      #expect(try await coordinator.get(path)["volume"].object["volume_image_metadata"] == nil)
+      let set = try await act(#"{"os-set_image_metadata": {"metadata": {"os": "debian", "arch": "x"}}}"#)
+      #expect(set.status == 200 && set["metadata"]["os"].string == "debian")
+      #expect(try await act(#"{"os-set_bootable": {"bootable": true}}"#).status == 200)
+      let shown = try await coordinator.get(path)["volume"]
+      #expect(shown["bootable"].string == "true" && shown["volume_image_metadata"]["arch"].string == "x")
+      #expect(try await coordinator.get("/v3/demo/volumes?bootable=true")["volumes"].array.count == 1)
+      #expect(try await act(#"{"os-show_image_metadata": null}"#)["metadata"].object.count == 2)
+      for key in ["os", "arch"] {
+        #expect(try await act("{\"os-unset_image_metadata\": {\"key\": \"\(key)\"}}").status == 200)
+      }
+      #expect(try await act(#"{"os-unset_image_metadata": {"key": "os"}}"#).status == 404)
+      #expect(try await act(#"{"os-set_bootable": {"bootable": false}}"#).status == 200)
+      let after = try await coordinator.get(path)["volume"]
+      #expect(after["bootable"].string == "false" && after.object["volume_image_metadata"] == nil)
+      #expect(try await coordinator.get("/v3/demo/volumes?bootable=true")["volumes"].array.isEmpty)
+    }
+  }
 }
