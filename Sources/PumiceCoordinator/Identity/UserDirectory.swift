@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import Logging
 import PumiceIdentity
 import PumiceModel
@@ -8,10 +8,9 @@ import Synchronization
 final class UserDirectory: Sendable {
   /// What another file differs in.
   private struct Mark: Equatable {
-    var inode: UInt64 = 0
-    var size: Int64 = 0
-    var seconds = 0
-    var nanoseconds = 0
+    var inode: UInt64?
+    var size: UInt64?
+    var modified: Date?
   }
 
   private struct State {
@@ -53,10 +52,9 @@ final class UserDirectory: Sendable {
   }
 
   private static func mark(of path: String) -> Mark {
-    var status = stat()
-    guard stat(path, &status) == 0 else { return Mark() }
+    guard let facts = try? FileManager.default.attributesOfItem(atPath: path) else { return Mark() }
     return Mark(
-      inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: status.st_mtim.tv_sec,
-      nanoseconds: status.st_mtim.tv_nsec)
+      inode: (facts[.systemFileNumber] as? NSNumber)?.uint64Value, size: (facts[.size] as? NSNumber)?.uint64Value,
+      modified: facts[.modificationDate] as? Date)
   }
 }
