@@ -89,7 +89,14 @@ struct KernelNFSServer: Sendable {
     try await inside(
       """
       : >/etc/exports; exportfs -ua; exportfs -f
-      grep -F ' \(folder)/' /proc/self/mountinfo | cut -d ' ' -f 5 | tac | xargs -r -n 1 umount
+      grep -F ' \(folder)/' /proc/self/mountinfo | cut -d ' ' -f 5 | tac | while read -r path; do
+        # The server may still be letting go of a file.
+        for attempt in $(seq 50); do
+          umount "$path" 2>/dev/null && break
+          echo "$path" >/proc/fs/nfsd/unlock_filesystem
+          sleep 0.2
+        done
+      done
       rm -rf \(folder)/*
       """)
   }
