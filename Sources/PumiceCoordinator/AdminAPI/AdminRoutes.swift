@@ -4,8 +4,8 @@ import Hummingbird
 struct AdminRoutes {
   let api: CoordinatorAPI
 
-  func add(to router: Router<APIContext>) {
-    let routes = Routes(api: api, versions: nil, groups: [router.group("pumice/v1")])
+  func add(to router: Router<APIContext>, noting list: RouteList) {
+    let routes = Routes(api: api, versions: nil, under: ["pumice/v1"], of: router, noting: list)
     addNodes(to: routes)
     addExplanation(to: routes)
     addSnapshotExplanation(to: routes)

@@ -9,10 +9,10 @@ struct BlockStorageRoutes {
 
   let api: CoordinatorAPI
 
-  func add(to router: Router<APIContext>) {
+  func add(to router: Router<APIContext>, noting list: RouteList) {
     addVersions(to: router)
     let routes = Routes(
-      api: api, versions: Self.versions, groups: [router.group("v3"), router.group("v3/:project_id")])
+      api: api, versions: Self.versions, under: ["v3", "v3/:project_id"], of: router, noting: list)
     addVolumes(to: routes)
     addVolumeActions(to: routes)
     addSnapshots(to: routes)

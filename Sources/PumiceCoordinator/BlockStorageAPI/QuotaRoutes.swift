@@ -101,7 +101,7 @@ extension Call {
   fileprivate func quotaProject() throws -> ProjectID {
     let project = try parameter("project")
     if project != caller.project {
-      guard caller.role == .admin else {
+      guard caller.scope == nil else {
         throw StorageError(.notFound, "Project '\(project.prefix(64))' could not be found.")
       }
       try api.authenticator.requireProject(project)

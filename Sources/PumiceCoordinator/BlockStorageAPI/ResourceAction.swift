@@ -3,7 +3,7 @@ import Hummingbird
 import PumiceModel
 
 /// What `POST …/{collection}/{id}/action` can do; the raw values are the members of its body.
-protocol ResourceAction: RawRepresentable<String>, Sendable {
+protocol ResourceAction: RawRepresentable<String>, CaseIterable, Sendable {
   associatedtype Kind
 
   /// Cinder's other actions.
@@ -30,9 +30,7 @@ extension Call {
           ? "\(name) is not supported yet." : "There is no such action: \(JSONValue.string(name).excerpt).")
     }
     if let since = action.since, version < since { throw APIError.noSuchRoute }
-    guard caller.role >= action.permission.leastRole else {
-      throw StorageError(.forbidden, "\(name) needs the role \(action.permission.leastRole.rawValue).")
-    }
+    try caller.require(action.permission, for: name)
     return try await action.perform(on: id, RequestFields((try body.object(name))?.values ?? [:]), self) ?? .accepted
   }
 }

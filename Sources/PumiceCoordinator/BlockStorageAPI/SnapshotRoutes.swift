@@ -50,9 +50,7 @@ extension BlockStorageRoutes {
       call.context.logger.info("Snapshot is to be deleted", metadata: ["snapshot.id": "\(id)"])
       return .accepted
     }
-    routes.on(.post, "snapshots/:id/action", needs: .writeSnapshots) { call in
-      try await call.perform(SnapshotAction.self, onA: "Snapshot")
-    }
+    routes.onActions("snapshots/:id/action", SnapshotAction.self, onA: "Snapshot")
   }
 }
 

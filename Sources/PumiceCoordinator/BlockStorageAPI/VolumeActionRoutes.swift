@@ -6,9 +6,7 @@ import PumiceModel
 extension BlockStorageRoutes {
   /// `POST …/volumes/{id}/action`: the body's one member is the action.
   func addVolumeActions(to routes: Routes) {
-    routes.on(.post, "volumes/:id/action", needs: .writeVolumes) { call in
-      try await call.perform(VolumeAction.self, onA: "Volume")
-    }
+    routes.onActions("volumes/:id/action", VolumeAction.self, onA: "Volume")
   }
 }
 

@@ -13,13 +13,12 @@ struct ComputeRoutes {
 
   let api: CoordinatorAPI
 
-  func add(to router: Router<APIContext>) {
+  func add(to router: Router<APIContext>, noting list: RouteList) {
     let api = api
     router.get("compute") { request, _ in try Response.json(["versions": [Self.document(request, api)]]) }
     router.get("compute/v2.1") { request, _ in try Response.json(["version": Self.document(request, api)]) }
     let routes = Routes(
-      api: api, versions: Self.versions,
-      groups: [router.group("compute/v2.1"), router.group("compute/v2.1/:project_id")])
+      api: api, versions: Self.versions, under: ["compute/v2.1", "compute/v2.1/:project_id"], of: router, noting: list)
     addServers(to: routes)
     addVolumeAttachments(to: routes)
   }

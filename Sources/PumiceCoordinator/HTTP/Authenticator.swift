@@ -28,7 +28,7 @@ struct Authenticator: Sendable {
 
   /// The caller, acting for the project that the URL or, without one there, `X-Project-Id` names.
   ///
-  /// As in Cinder, a project in the URL that is not the caller's is a malformed request; admins may act for any that exists.
+  /// As in Cinder, a project in the URL that is not the caller's is a malformed request; services and admins may act for any that exists.
   func caller(
     token: String?, projectInURL: ProjectID?, projectHeader: ProjectID?, in tables: Tables, at now: Timestamp
   ) throws -> Caller {
@@ -52,10 +52,10 @@ struct Authenticator: Sendable {
 
   /// The same caller, acting for another project where it may.
   private func caller(_ known: Caller, for projectInURL: ProjectID?, _ projectHeader: ProjectID?) throws -> Caller {
-    guard let project = projectInURL ?? (known.role == .admin ? projectHeader : nil), project != known.project else {
+    guard let project = projectInURL ?? (known.scope == nil ? projectHeader : nil), project != known.project else {
       return known
     }
-    guard known.role == .admin else {
+    guard known.scope == nil else {
       throw APIError.invalid("Malformed request URL: project '\(project)' is not yours.")
     }
     try requireProject(project)

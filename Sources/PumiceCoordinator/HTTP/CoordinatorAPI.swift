@@ -28,18 +28,22 @@ struct CoordinatorAPI: Sendable {
   let volumes = RowShelf<VolumeRow>()
   let snapshots = RowShelf<SnapshotRow>()
 
-  func router() -> Router<APIContext> {
+  func router() -> Router<APIContext> { routed().router }
+
+  /// The router, and the routes in it that need a permission.
+  func routed() -> (router: Router<APIContext>, routes: [RegisteredRoute]) {
+    let list = RouteList()
     let router = Router(context: APIContext.self)
     router.add(middleware: RequestGate())
-    BlockStorageRoutes(api: self).add(to: router)
-    ComputeRoutes(api: self).add(to: router)
-    AdminRoutes(api: self).add(to: router)
+    BlockStorageRoutes(api: self).add(to: router, noting: list)
+    ComputeRoutes(api: self).add(to: router, noting: list)
+    AdminRoutes(api: self).add(to: router, noting: list)
     ReportRoutes(api: self).add(to: router)
     if case .builtin(let office) = authenticator.mode { IdentityRoutes(api: self, office: office).add(to: router) }
     router.get("healthz") { _, _ in
       Response(
         status: .ok, headers: [.contentType: "text/plain"], body: ResponseBody(byteBuffer: ByteBuffer(string: "OK\n")))
     }
-    return router
+    return (router, list.routes)
   }
 }

@@ -4,6 +4,11 @@ import Hummingbird
 import HummingbirdCore
 import PumiceModel
 
+extension RouterPath {
+  /// As OpenAPI writes it, without the slash before it: `volumes/{id}`.
+  fileprivate var plain: String { String(description.trimmingPrefix("/")) }
+}
+
 /// The routes of one façade, under one or several prefixes.
 ///
 /// Whatever a route does, before it come the caller, the microversion and the permission; its errors get the façade's form.
@@ -11,11 +16,51 @@ struct Routes {
   let api: CoordinatorAPI
   /// `nil` for an API without microversions.
   let versions: APIVersions?
-  let groups: [RouterGroup<APIContext>]
+  private let prefixes: [String]
+  private let groups: [RouterGroup<APIContext>]
+  private let list: RouteList
+
+  init(
+    api: CoordinatorAPI, versions: APIVersions?, under prefixes: [String], of router: Router<APIContext>,
+    noting list: RouteList
+  ) {
+    self.api = api
+    self.versions = versions
+    self.prefixes = prefixes.map { RouterPath($0).plain }
+    groups = prefixes.map { router.group(RouterPath($0)) }
+    self.list = list
+  }
+
+  /// A route whose body says by its one member what is to be done, each with a permission of its own.
+  func onActions<Action: ResourceAction>(_ path: RouterPath, _ actions: Action.Type, onA kind: String) {
+    // The least of them lets callers in; then the action decides.
+    guard let least = Action.allCases.map(\.permission).min(by: { $0.leastRole < $1.leastRole }) else { return }
+    for action in Action.allCases {
+      note(.post, path, action.permission, since: action.since, action: action.rawValue)
+    }
+    handle(.post, path, needs: least, since: nil) { try await $0.perform(actions, onA: kind) }
+  }
 
   /// - Parameter since: The microversion that brought the route; before it there is none.
   func on(
     _ method: HTTPRequest.Method, _ path: RouterPath, needs permission: Permission, since: Microversion? = nil,
+    _ handler: @escaping @Sendable (Call) async throws -> Response
+  ) {
+    note(method, path, permission, since: since)
+    handle(method, path, needs: permission, since: since, handler)
+  }
+
+  private func note(
+    _ method: HTTPRequest.Method, _ path: RouterPath, _ permission: Permission, since: Microversion?,
+    action: String? = nil
+  ) {
+    list.note(
+      RegisteredRoute(
+        method: method, prefixes: prefixes, path: path.plain, permission: permission, since: since, action: action))
+  }
+
+  private func handle(
+    _ method: HTTPRequest.Method, _ path: RouterPath, needs permission: Permission, since: Microversion?,
     _ handler: @escaping @Sendable (Call) async throws -> Response
   ) {
     let (api, versions) = (api, versions)
@@ -27,10 +72,7 @@ struct Routes {
           if let versions { version = try Self.version(of: request, versions) }
           let caller = try Self.caller(of: request, context, api)
           context.identity.caller = caller
-          guard caller.role >= permission.leastRole else {
-            throw StorageError(
-              .forbidden, "This needs the role \(permission.leastRole.rawValue); yours is \(caller.role.rawValue).")
-          }
+          try caller.require(permission, for: "This")
           if let since, version < since { throw APIError.noSuchRoute }
           response = try await handler(
             Call(

@@ -50,12 +50,12 @@ struct TokenFile: Sendable {
     var roles: [Caller.Role] = []
     for name in names {
       guard let role = Caller.Role(rawValue: name) else {
-        throw .invalid("\(path).roles", "must be of reader, member and admin, not '\(name)'.")
+        throw .invalid("\(path).roles", "must be of \(Caller.Role.names), not '\(name)'.")
       }
       roles.append(role)
     }
     guard let role = roles.max() else {
-      throw .invalid("\(path).roles", "must name at least one of reader, member, admin.")
+      throw .invalid("\(path).roles", "must name at least one of \(Caller.Role.names).")
     }
     return Entry(token: token, project: project, user: fields["user"] as? String ?? project, role: role)
   }

@@ -46,7 +46,7 @@ struct TokenResource: Encodable {
     expiresAt = token.expires.cinder + "Z"
     project = token.project.map { Place(id: $0, name: $0) }
     isDomain = token.project == nil ? nil : false
-    roles = bearer.role.map { role in Role.allCases.filter { $0 <= role }.map { RoleResource($0) } }
+    roles = bearer.role.map { role in (role.implied + [role]).map { RoleResource($0) } }
     catalog = withCatalog ? token.project.map { Catalog(base: base, project: $0) } : nil
   }
 
@@ -66,6 +66,24 @@ struct RoleResource: Encodable {
   init(_ role: Role) {
     id = role.rawValue
     name = role.rawValue
+  }
+}
+
+/// Which roles come with one of them (`GET /v3/role_inferences`).
+struct RoleInference: Encodable {
+  let prior: RoleResource
+  let implies: [RoleResource]
+
+  /// `nil` for a role that implies none.
+  init?(_ role: Role) {
+    guard !role.implied.isEmpty else { return nil }
+    prior = RoleResource(role)
+    implies = role.implied.map { RoleResource($0) }
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case implies
+    case prior = "prior_role"
   }
 }
 

@@ -9,7 +9,7 @@ extension IdentityRoutes {
   func addTokens(to group: RouterGroup<APIContext>) {
     let (api, office) = (api, office)
     forBearers(.get, "auth/tokens", group) { request, _, bearer in
-      let (text, subject) = try Self.subject(of: request, bearer, office, api)
+      let (text, subject) = try Self.subject(of: request, for: .service, bearer, office, api)
       let resource = TokenResource(
         subject, base: Call.baseURL(of: request, api: api),
         withCatalog: request.uri.queryParameters["nocatalog"] == nil)
@@ -18,11 +18,11 @@ extension IdentityRoutes {
       return response
     }
     forBearers(.head, "auth/tokens", group) { request, _, bearer in
-      let (text, _) = try Self.subject(of: request, bearer, office, api)
+      let (text, _) = try Self.subject(of: request, for: .service, bearer, office, api)
       return Response(status: .ok, headers: [.subjectToken: text])
     }
     forBearers(.delete, "auth/tokens", group) { request, context, bearer in
-      let (_, subject) = try Self.subject(of: request, bearer, office, api)
+      let (_, subject) = try Self.subject(of: request, for: .admin, bearer, office, api)
       let now = api.surroundings.now()
       try await api.store.write { $0.revoke(subject.token, at: now) }
       context.logger.info("Token revoked", metadata: ["user": "\(subject.user.name)"])
@@ -30,9 +30,9 @@ extension IdentityRoutes {
     }
   }
 
-  /// The token that a request is about: the caller's own, or, for admins, anybody's.
+  /// The token that a request is about: the caller's own, or, from some role on, anybody's.
   private static func subject(
-    of request: Request, _ bearer: TokenOffice.Bearer, _ office: TokenOffice, _ api: CoordinatorAPI
+    of request: Request, for least: Role, _ bearer: TokenOffice.Bearer, _ office: TokenOffice, _ api: CoordinatorAPI
   ) throws -> (String, TokenOffice.Bearer) {
     guard let text = request.headers[.subjectToken] else {
       throw StorageError.invalid("X-Subject-Token", "is required.")
@@ -43,8 +43,9 @@ extension IdentityRoutes {
     } catch {
       throw StorageError(.notFound, "The token in X-Subject-Token could not be found.")
     }
-    guard subject.user.id == bearer.user.id || bearer.role == .admin else {
-      throw StorageError(.forbidden, "Tokens of others are for admins to see.")
+    // As in Keystone, services may ask what a token is worth; only admins may end somebody else's.
+    guard subject.user.id == bearer.user.id || bearer.role.map({ $0 >= least }) == true else {
+      throw StorageError(.forbidden, "Tokens of others need the role \(least.rawValue).")
     }
     return (text, subject)
   }
@@ -85,6 +86,9 @@ extension IdentityRoutes {
     }
     forBearers(.get, "roles", group) { _, _, _ in
       try Response.json(["roles": Role.allCases.map { RoleResource($0) }])
+    }
+    forBearers(.get, "role_inferences", group) { _, _, _ in
+      try Response.json(["role_inferences": Role.allCases.compactMap { RoleInference($0) }])
     }
     forBearers(.get, "domains", group) { _, _, _ in try Response.json(["domains": [DomainReference()]]) }
     forBearers(.get, "domains/default", group) { _, _, _ in try Response.json(["domain": DomainReference()]) }

@@ -143,7 +143,7 @@ extension JSONValue {
 /// Its clock goes on by at least a millisecond with every look at it, so that what comes later is later.
 func withCoordinator(
   tokens: [TokenFile.Entry]? = nil, mode: Authenticator.Mode? = nil, nodes: [FakeNode] = [FakeNode("n1")],
-  _ body: @escaping @Sendable (CoordinatorFixture) async throws -> Void
+  isReconciled: Bool = true, _ body: @escaping @Sendable (CoordinatorFixture) async throws -> Void
 ) async throws {
   let start = Timestamp.start
   let clock = TickingClock(start)
@@ -165,7 +165,7 @@ func withCoordinator(
     watch: watch)
   try await withThrowingTaskGroup(of: Void.self) { group in
     group.addTask { try await store.run() }
-    group.addTask { try await reconciler.run() }
+    if isReconciled { group.addTask { try await reconciler.run() } }
     try await api.bootstrap()
     let application = Application(responder: api.router().buildResponder(), logger: logger)
     try await application.test(.router) { client in

@@ -1,0 +1,123 @@
+import HTTPTypes
+import PumiceModel
+import Testing
+
+@testable import PumiceCoordinator
+
+/// A coordinator with two projects that have one of everything, and callers of every role in the first one.
+struct PolicyFixture: Sendable {
+  /// What one of the projects has.
+  struct Holdings: Sendable {
+    let project: ProjectID
+    /// Free, with a snapshot, a message and metadata under `key`.
+    let volume: VolumeID
+    let snapshot: SnapshotID
+    /// On the instance.
+    let attached: VolumeID
+    let attachment: AttachmentID
+    let message: MessageID
+    /// Private, and open to the project.
+    let type: VolumeTypeID
+  }
+
+  static let instance = Instance(id: .random(), name: "vm", status: .active)
+
+  let coordinator: CoordinatorFixture
+  let own: Holdings
+  let other: Holdings
+  /// What every request begins with.
+  private let tables: Tables
+
+  static func with(_ body: @escaping @Sendable (PolicyFixture) async throws -> Void) async throws {
+    let tokens =
+      Role.allCases.map { TokenFile.Entry(token: token(of: $0), project: "demo", user: $0.rawValue, role: $0) }
+      + [TokenFile.Entry(token: "token-of-a-stranger", project: "other", user: "stranger", role: .member)]
+    // With nobody who works, what a request began stays as it is, and is undone before the next one.
+    try await withCoordinator(tokens: tokens, nodes: [FakeNode("n1", instances: [instance])], isReconciled: false) {
+      coordinator in
+      let (policy, surroundings) = (coordinator.api.policy, coordinator.api.surroundings)
+      let (own, other) = try await coordinator.api.store.write { tables in
+        (
+          try Holdings("demo", in: &tables, policy, surroundings),
+          try Holdings("other", in: &tables, policy, surroundings)
+        )
+      }
+      try await body(PolicyFixture(coordinator: coordinator, own: own, other: other, tables: coordinator.tables))
+    }
+  }
+
+  /// Asks as a caller with this role, for its own project or one that the URL names, about what one of the projects has.
+  func answer(
+    to route: RegisteredRoute, _ expectation: PolicyExpectation, as role: Role, about holdings: Holdings,
+    inProject project: ProjectID? = nil
+  ) async throws -> Answer {
+    let tables = tables
+    try await coordinator.api.store.write { $0 = tables }
+    let prefix = project == nil ? route.prefixes[0] : route.prefixes[1].replacing("{project_id}", with: project ?? "")
+    return try await coordinator.send(
+      route.method, "/\(prefix)/\(holdings.filled(route.path))\(expectation.query)",
+      expectation.body.map { holdings.filled($0) }, token: Self.token(of: role),
+      headers: ["OpenStack-API-Version": "volume latest, compute latest"])
+  }
+
+  private static func token(of role: Role) -> String { "token-of-the-\(role.rawValue)" }
+}
+
+extension PolicyFixture.Holdings {
+  fileprivate init(
+    _ project: ProjectID, in tables: inout Tables, _ policy: Policy, _ surroundings: Surroundings
+  ) throws {
+    self.project = project
+    tables.setQuota(["volumes": -1, "snapshots": -1], of: project)
+    var volumes: [Volume] = []
+    for _ in 0..<2 {
+      var order = VolumeOrder(project: project, size: .gibibytes(1))
+      order.metadata = ["key": "value"]
+      let volume = try tables.createVolume(order, policy: policy, at: surroundings.now(), in: surroundings)
+      try tables.confirm(volume, at: surroundings.now())
+      _ = try tables.changeImageMetadata(
+        of: volume.id, of: project, .merge(["key": "value"]), at: surroundings.now())
+      volumes.append(volume)
+    }
+    volume = volumes[0].id
+    attached = volumes[1].id
+    var order = SnapshotOrder(of: volume)
+    order.metadata = ["key": "value"]
+    let snapshot = try tables.createSnapshot(order, of: project, at: surroundings.now(), in: surroundings)
+    try tables.confirm(snapshot, at: surroundings.now())
+    self.snapshot = snapshot.id
+    var attachment = try tables.attach(
+      attached, to: PolicyFixture.instance.id, device: nil, of: project, at: surroundings.now(), in: surroundings)
+    try attachment.confirm(device: project == "demo" ? "vdb" : "vdc", at: surroundings.now())
+    tables.put(attachment)
+    self.attachment = attachment.id
+    let message = UserMessage(
+      id: surroundings.newID(), project: project, volume: volume, action: .extend, text: "No.",
+      createdAt: surroundings.now())
+    tables.put(message)
+    self.message = message.id
+    let type = try tables.createType(
+      name: "private to \(project)", summary: "", isPublic: false, extraSpecs: ["multiattach": "<is> True"],
+      at: surroundings.now(), in: surroundings)
+    try tables.setAccess(to: type.id, of: project, true)
+    self.type = type.id
+  }
+
+  /// A path or a body with the names of these things.
+  fileprivate func filled(_ text: String) -> String {
+    let collection = text.prefix { $0 != "/" }
+    let id: String =
+      switch collection {
+      case "snapshots": "\(snapshot)"
+      case "attachments": "\(attachment)"
+      case "messages": "\(message)"
+      case "types": "\(type)"
+      default: "\(volume)"
+      }
+    return [
+      ("{id}", id), ("{volume}", "\(attached)"), ("{server}", "\(PolicyFixture.instance.id)"), ("{name}", "n1"),
+      ("{key}", collection == "types" ? "multiattach" : "key"), ("{project}", project), ("{class}", "default"),
+      ("VOLUME", "\(volume)"), ("SNAPSHOT", "\(snapshot)"), ("PROJECT", project),
+    ].reduce(text) { $0.replacing($1.0, with: $1.1) }
+  }
+}
