@@ -86,7 +86,7 @@ extension NodeService {
     let disk = try await hypervisor.plug(
       Disk(
         attachment: record.attachment, volume: request.volume, source: source, device: request.device,
-        readOnly: request.readOnly, isShareable: request.target.shareable == true),
+        readOnly: request.readOnly, isShareable: request.target.shareable == true, limits: request.limits),
       into: request.instance)
     guard disk.volume == request.volume else {
       throw StorageError(

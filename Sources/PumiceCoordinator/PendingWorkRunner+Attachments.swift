@@ -66,6 +66,7 @@ extension PendingWorkRunner {
       revision: attachment.revision, volume: volume.id, instance: attachment.instance, size: size,
       readOnly: attachment.mode == .readOnly, device: attachment.device, target: target)
     request.incarnation = compute.incarnation
+    request.limits = store.tables.diskLimits(of: volume)
     let disk = try await node(attachment.node).ensureConnection(attachment.id, request)
     return (disk, connector.isLocal)
   }

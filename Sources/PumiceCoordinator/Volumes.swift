@@ -48,6 +48,7 @@ extension Tables {
     }
     let original = try original(for: order)
     let type = try type(of: order, like: original, at: now)
+    try type.requireUnencrypted()
     guard let size = order.size ?? original?.size else { throw .invalid("size", "is required.") }
     try original?.check(size)
     try checkQuota(of: order.project, adding: 1, growingBy: size, to: size, type: type)

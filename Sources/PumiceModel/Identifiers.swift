@@ -92,6 +92,8 @@ public typealias AttachmentID = Identifier<Attachment>
 public typealias InstanceID = Identifier<Instance>
 public typealias VolumeTypeID = Identifier<VolumeType>
 public typealias MessageID = Identifier<UserMessage>
+public typealias QoSSpecID = Identifier<QoSSpec>
+public typealias VolumeEncryptionID = Identifier<VolumeEncryption>
 
 /// The name of a machine that runs an agent. Unique in a fleet.
 public typealias NodeName = String

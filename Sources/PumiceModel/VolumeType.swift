@@ -7,6 +7,9 @@ public struct VolumeType: Sendable, Equatable, Codable {
   public var extraSpecs: [String: String]
   /// The projects that may see it and use it when it is not public. `nil` is none.
   public var projects: Set<ProjectID>?
+  /// The rules of service of its volumes; `nil` is none.
+  public var qosSpec: QoSSpecID?
+  public var encryption: VolumeEncryption?
   public let createdAt: Timestamp
 
   /// The type that is there from the start and takes volumes which name no other, as in Cinder.

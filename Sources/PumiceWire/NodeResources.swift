@@ -240,6 +240,8 @@ public struct ConnectionRequest: Sendable, Equatable, Codable {
   /// The target name the user asked for, such as `vdb`.
   public var device: String?
   public var target: ExportedTarget
+  /// How much the guest may do with a disk that it does not have yet; one that it has keeps its own. `nil` is no limit.
+  public var limits: DiskLimits?
 
   public init(
     revision: Revision, volume: VolumeID, instance: InstanceID, size: ByteCount, readOnly: Bool = false,

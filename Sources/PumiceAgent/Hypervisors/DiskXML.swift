@@ -27,10 +27,11 @@ struct DiskXML: Sendable, Hashable {
         Self.source(location, of: disk.attachment),
       ] + Self.backingStore(of: location) + [
         XMLElement("target", ["dev": target.name, "bus": target.bus.rawValue])
-      ] + (disk.readOnly ? [XMLElement("readonly")] : []) + (disk.isShareable ? [XMLElement("shareable")] : []) + [
-        XMLElement("serial", text: disk.volume.description),
-        XMLElement("alias", ["name": Self.alias(of: disk.attachment)]),
-      ])
+      ] + Self.inputOutputTuning(disk.limits) + (disk.readOnly ? [XMLElement("readonly")] : [])
+        + (disk.isShareable ? [XMLElement("shareable")] : []) + [
+          XMLElement("serial", text: disk.volume.description),
+          XMLElement("alias", ["name": Self.alias(of: disk.attachment)]),
+        ])
   }
 
   // MARK: What it says
@@ -57,6 +58,16 @@ struct DiskXML: Sendable, Hashable {
   var isReadOnly: Bool { element.first("readonly") != nil }
   var isShareable: Bool { element.first("shareable") != nil }
 
+  /// What is limited. What libvirt adds by itself, such as the name of a group, is left out.
+  var limits: [DiskLimits.Key: Int] {
+    var values: [DiskLimits.Key: Int] = [:]
+    for limit in element.first("iotune")?.elements ?? [] {
+      guard let key = DiskLimits.Key(rawValue: limit.name), let value = Int(limit.text), value != 0 else { continue }
+      values[key] = value
+    }
+    return values
+  }
+
   /// What keeps it from being this disk, in words; `nil` if it is.
   func difference(from disk: Disk) throws(StorageError) -> String? {
     if attachment != disk.attachment { return "its alias is \(alias ?? "missing")" }
@@ -65,6 +76,12 @@ struct DiskXML: Sendable, Hashable {
     if location != expected { return "its source is \(location), not \(expected)" }
     if isReadOnly != disk.readOnly { return isReadOnly ? "it is read-only" : "it is writable" }
     if isShareable != disk.isShareable { return isShareable ? "it is shareable" : "it is not shareable" }
+    let wanted = disk.limits?.values ?? [:]
+    // QEMU makes a burst of no length one of a second, and libvirt may say so.
+    let other = DiskLimits.Key.allCases.first { key in
+      limits[key] != wanted[key] && (wanted[key] != nil || !key.rawValue.hasSuffix("_max_length"))
+    }
+    if let other { return "its \(other.rawValue) is \(limits[other] ?? 0), not \(wanted[other] ?? 0)" }
     return nil
   }
 
@@ -76,6 +93,13 @@ struct DiskXML: Sendable, Hashable {
     case .block: "block"
     case .image(let image): image.layers[0].type
     }
+  }
+
+  private static func inputOutputTuning(_ limits: DiskLimits?) -> [XMLElement] {
+    let values = DiskLimits.Key.allCases.compactMap { key in
+      limits?.values[key].map { XMLElement(key.rawValue, text: String($0)) }
+    }
+    return values.isEmpty ? [] : [XMLElement("iotune", [:], values)]
   }
 
   private static func format(of location: DiskLocation) -> String {

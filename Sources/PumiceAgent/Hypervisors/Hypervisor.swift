@@ -82,10 +82,11 @@ public struct Disk: Sendable, Equatable {
   public let readOnly: Bool
   /// Whether other instances may write to the volume at the same time.
   public let isShareable: Bool
+  public let limits: DiskLimits?
 
   public init(
     attachment: AttachmentID, volume: VolumeID, source: DiskSource, device: String?, readOnly: Bool,
-    isShareable: Bool = false
+    isShareable: Bool = false, limits: DiskLimits? = nil
   ) {
     self.attachment = attachment
     self.volume = volume
@@ -93,6 +94,7 @@ public struct Disk: Sendable, Equatable {
     self.device = device
     self.readOnly = readOnly
     self.isShareable = isShareable
+    self.limits = limits
   }
 }
 

@@ -20,6 +20,8 @@ struct BlockStorageRoutes {
     addTypes(to: routes)
     addExtraSpecs(to: routes)
     addTypeAccess(to: routes)
+    addTypeEncryption(to: routes)
+    addQoSSpecs(to: routes)
     addQuotas(to: routes)
     addServices(to: routes)
     addPools(to: routes)

@@ -24,7 +24,7 @@ struct VolumeTypeResource: Encodable {
     isPublicAttribute = type.isPublic
     extraSpecs = role == .admin ? type.extraSpecs : type.extraSpecs.filter { Self.publicSpecs.contains($0.key) }
     description = type.summary.isEmpty ? nil : type.summary
-    if role == .admin { qosSpecs = OrNull(wrappedValue: nil) }
+    if role == .admin { qosSpecs = OrNull(wrappedValue: type.qosSpec?.description) }
   }
 
   enum CodingKeys: String, CodingKey {

@@ -12,12 +12,14 @@ public enum Row: Sendable, Equatable {
   case node(Node)
   case message(UserMessage)
   case revocation(Revocation)
+  case qosSpec(QoSSpec)
 
   /// The tables, by their names in the database.
   public enum Table: String, Sendable, CaseIterable, Codable {
     case volumes, snapshots, attachments, residues
     case volumeTypes = "volume_types"
     case quotas, nodes, messages, revocations
+    case qosSpecs = "qos_specs"
   }
 
   public struct Key: Hashable, Sendable {
@@ -37,6 +39,7 @@ public enum Row: Sendable, Equatable {
     case .node(let node): Key(table: .nodes, id: node.name)
     case .message(let message): Key(table: .messages, id: message.id.description)
     case .revocation(let revocation): Key(table: .revocations, id: revocation.audit)
+    case .qosSpec(let spec): Key(table: .qosSpecs, id: spec.id.description)
     }
   }
 }

@@ -100,7 +100,7 @@ public final class SQLiteJournal: Journal {
             "CREATE TABLE \(table) (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL CHECK (json_valid(body))) STRICT")
       }
     }
-    for (number, table) in [(2, "snapshots"), (3, "revocations")] {
+    for (number, table) in [(2, "snapshots"), (3, "revocations"), (4, "qos_specs")] {
       migrator.registerMigration("\(number): \(table)") { database in
         try database.execute(
           sql:
@@ -131,6 +131,7 @@ extension Row {
     case .nodes: self = .node(try decoder.decode(Node.self, from: json))
     case .messages: self = .message(try decoder.decode(UserMessage.self, from: json))
     case .revocations: self = .revocation(try decoder.decode(Revocation.self, from: json))
+    case .qosSpecs: self = .qosSpec(try decoder.decode(QoSSpec.self, from: json))
     }
   }
 
@@ -145,6 +146,7 @@ extension Row {
     case .node(let node): try encoder.encode(node)
     case .message(let message): try encoder.encode(message)
     case .revocation(let revocation): try encoder.encode(revocation)
+    case .qosSpec(let spec): try encoder.encode(spec)
     }
   }
 }

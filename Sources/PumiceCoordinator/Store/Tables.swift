@@ -17,6 +17,7 @@ public struct Tables: Sendable {
   public private(set) var messages: TreeDictionary<MessageID, UserMessage> = [:]
   /// Of tokens that were given out here, by their audit ids.
   public private(set) var revocations: TreeDictionary<String, Revocation> = [:]
+  public private(set) var qosSpecs: TreeDictionary<QoSSpecID, QoSSpec> = [:]
 
   /// The latest report of each node since the coordinator started.
   public var observations: TreeDictionary<NodeName, Observation> = [:]
@@ -159,6 +160,16 @@ public struct Tables: Sendable {
     changes.append(.remove(Row.revocation(revocation).key))
   }
 
+  public mutating func put(_ spec: QoSSpec) {
+    qosSpecs[spec.id] = spec
+    changes.append(.put(.qosSpec(spec)))
+  }
+
+  public mutating func remove(_ spec: QoSSpec) {
+    qosSpecs[spec.id] = nil
+    changes.append(.remove(Row.qosSpec(spec).key))
+  }
+
   /// Forgets a tombstone. Only for rows so old that no late call about them can be under way.
   public mutating func removeTombstone(_ volume: Volume) {
     precondition(volume.state == .deleted, "Only tombstones are removed.")
@@ -190,6 +201,7 @@ public struct Tables: Sendable {
     case .node(let node): put(node)
     case .message(let message): put(message)
     case .revocation(let revocation): put(revocation)
+    case .qosSpec(let spec): put(spec)
     }
   }
 

@@ -13,11 +13,11 @@ func domainFixture(_ name: String, file: String = #filePath) throws -> String {
 extension Disk {
   static func make(
     attachment: AttachmentID = .random(), volume: VolumeID = .random(), source: DiskSource = .make(),
-    device: String? = nil, readOnly: Bool = false, isShareable: Bool = false
+    device: String? = nil, readOnly: Bool = false, isShareable: Bool = false, limits: DiskLimits? = nil
   ) -> Disk {
     Disk(
       attachment: attachment, volume: volume, source: source, device: device, readOnly: readOnly,
-      isShareable: isShareable)
+      isShareable: isShareable, limits: limits)
   }
 }
 

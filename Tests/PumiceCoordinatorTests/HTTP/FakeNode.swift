@@ -23,6 +23,7 @@ final class FakeNode: NodeAPI {
     /// What calls about a volume or snapshot answer first, one after the other.
     var answers: [String: [Progress]] = [:]
     var connects: [AttachmentID] = []
+    var limits: [VolumeID: DiskLimits] = [:]
     var connectionFailure: StorageError?
     var calls: [String] = []
     var freezeAnswer = FreezeAnswer(frozen: true)
@@ -87,6 +88,8 @@ final class FakeNode: NodeAPI {
   var calls: [String] { state.withLock { $0.calls } }
   /// The attachments that were to be connected, in their order.
   var connects: [AttachmentID] { state.withLock { $0.connects } }
+  /// What was ordered for the disks of volumes, the last time that one was connected.
+  var limits: [VolumeID: DiskLimits] { state.withLock { $0.limits } }
   var volumes: [VolumeID: ByteCount] { state.withLock { $0.volumes } }
   var snapshots: [SnapshotID: VolumeID] { state.withLock { $0.snapshots } }
   var connections: Int { state.withLock { $0.connections.count } }
@@ -258,6 +261,7 @@ final class FakeNode: NodeAPI {
       state.connects.append(id)
       if let failure = state.connectionFailure { throw failure }
       state.connections[id] = (request.volume, request.instance, device)
+      state.limits[request.volume] = request.limits
     }
     return ConnectedDisk(device: device)
   }

@@ -18,6 +18,8 @@ struct PolicyFixture: Sendable {
     let message: MessageID
     /// Private, and open to the project.
     let type: VolumeTypeID
+    let encryption: VolumeEncryptionID
+    let qosSpec: QoSSpecID
   }
 
   static let instance = Instance(id: .random(), name: "vm", status: .active)
@@ -55,7 +57,7 @@ struct PolicyFixture: Sendable {
     try await coordinator.api.store.write { $0 = tables }
     let prefix = project == nil ? route.prefixes[0] : route.prefixes[1].replacing("{project_id}", with: project ?? "")
     return try await coordinator.send(
-      route.method, "/\(prefix)/\(holdings.filled(route.path))\(expectation.query)",
+      route.method, "/\(prefix)/\(holdings.filled(route.path + expectation.query))",
       expectation.body.map { holdings.filled($0) }, token: Self.token(of: role),
       headers: ["OpenStack-API-Version": "volume latest, compute latest"])
   }
@@ -101,6 +103,13 @@ extension PolicyFixture.Holdings {
       at: surroundings.now(), in: surroundings)
     try tables.setAccess(to: type.id, of: project, true)
     self.type = type.id
+    let encryption = VolumeEncryption(
+      id: surroundings.newID(), provider: "luks", location: .frontEnd, createdAt: surroundings.now())
+    try tables.setEncryption(of: type.id, to: encryption)
+    self.encryption = encryption.id
+    qosSpec = try tables.createQoSSpec(
+      name: "for \(project)", consumer: .backEnd, rules: ["key": "value"], at: surroundings.now(), in: surroundings
+    ).id
   }
 
   /// A path or a body with the names of these things.
@@ -112,12 +121,14 @@ extension PolicyFixture.Holdings {
       case "attachments": "\(attachment)"
       case "messages": "\(message)"
       case "types": "\(type)"
+      case "qos-specs": "\(qosSpec)"
       default: "\(volume)"
       }
     return [
       ("{id}", id), ("{volume}", "\(attached)"), ("{server}", "\(PolicyFixture.instance.id)"), ("{name}", "n1"),
       ("{key}", collection == "types" ? "multiattach" : "key"), ("{project}", project), ("{class}", "default"),
-      ("VOLUME", "\(volume)"), ("SNAPSHOT", "\(snapshot)"), ("PROJECT", project),
+      ("{encryption}", "\(encryption)"), ("TYPE", "\(type)"), ("VOLUME", "\(volume)"), ("SNAPSHOT", "\(snapshot)"),
+      ("PROJECT", project),
     ].reduce(text) { $0.replacing($1.0, with: $1.1) }
   }
 }

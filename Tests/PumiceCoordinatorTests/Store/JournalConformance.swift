@@ -26,6 +26,9 @@ struct JournalConformance {
         Revocation(
           of: Token(
             user: "u", project: nil, methods: [.password], stamp: "s", audit: "a", issued: .start, expires: .start))),
+      .qosSpec(
+        try QoSSpec(
+          id: .random(), name: "q", consumer: .both, rules: ["total_iops_sec": "5"], createdAt: .start)),
     ]
     try await journal.commit(rows.map { .put($0) })
     #expect(try await sorted(journal) == sorted(rows))

@@ -211,7 +211,7 @@ public final class InMemoryHypervisorWorld: Sendable {
       }
       let named = Disk(
         attachment: disk.attachment, volume: disk.volume, source: source, device: name, readOnly: disk.readOnly,
-        isShareable: disk.isShareable)
+        isShareable: disk.isShareable, limits: disk.limits)
       switch half {
       case .live where machine.isRunning && machine.live[disk.attachment] == nil:
         machine.live[disk.attachment] = named
