@@ -29,6 +29,7 @@ extension NodeService {
         // By this the disk is restored after a reboot: by then the files of before may be gone.
         record.request.target.image?.layers = next
         record.request.target.image?.next = nil
+        record.request.target.image?.isMerged = nil
         try await connections.put(record)
       }
       if progress.isComplete, old != nil || record.request.target.image != nil {

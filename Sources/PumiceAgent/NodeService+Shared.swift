@@ -59,12 +59,14 @@ extension NodeService {
   func follow(
     _ record: ConnectionRecord, from source: DiskSource, _ hypervisor: any Hypervisor
   ) async throws(StorageError) -> Progress {
-    guard let next = record.request.target.image?.next, case .image(let image) = source, let image = image.beside(next)
+    guard let shared = record.request.target.image, let next = shared.next, case .image(let image) = source,
+      let image = image.beside(next)
     else { return .complete }
     guard let hypervisor = hypervisor as? any LayeringHypervisor else {
       throw StorageError(
         .unsupported, "Node \(identity.name) has no hypervisor that changes the files of a disk in use.")
     }
-    return try await hypervisor.follow(image, of: record.attachment, in: record.request.instance)
+    return try await hypervisor.follow(
+      image, of: record.attachment, in: record.request.instance, isMerged: shared.isMerged == true)
   }
 }

@@ -23,6 +23,8 @@ public struct SharedImage: Sendable, Hashable, Codable {
   public var layers: [Layer]
   /// What whoever has it open has to go over to; `nil` when it stays as it is.
   public var next: [Layer]?
+  /// Whether the layer that `next` leaves out has gone down already: then there is nothing in it that anybody needs.
+  public var isMerged: Bool?
   /// As whom to ask the server, unless the share is mounted.
   public var user: UInt32
   public var group: UInt32

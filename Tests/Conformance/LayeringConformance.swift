@@ -59,19 +59,19 @@ public struct LayeringConformance: Sendable {
   private func follow(_ image: DiskImage, _ disk: Disk) async throws {
     var last = 0.0
     while true {
-      let progress = try await hypervisor.follow(image, of: disk.attachment, in: instance)
+      let progress = try await hypervisor.follow(image, of: disk.attachment, in: instance, isMerged: false)
       #expect(progress.done >= last && progress.done <= 1)
       last = progress.done
       if progress.isComplete { break }
     }
-    #expect(try await hypervisor.follow(image, of: disk.attachment, in: instance).isComplete)
+    #expect(try await hypervisor.follow(image, of: disk.attachment, in: instance, isMerged: false).isComplete)
   }
 
   private func code(
     _ image: DiskImage, _ attachment: AttachmentID, in instance: InstanceID? = nil
   ) async -> StorageError.Code? {
     do throws(StorageError) {
-      _ = try await hypervisor.follow(image, of: attachment, in: instance ?? self.instance)
+      _ = try await hypervisor.follow(image, of: attachment, in: instance ?? self.instance, isMerged: false)
       return nil
     } catch { return error.code }
   }

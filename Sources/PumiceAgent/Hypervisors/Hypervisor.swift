@@ -60,11 +60,11 @@ public protocol LayeringHypervisor: Hypervisor {
   /// When it is complete, the disk has this image, in the live XML and in the stored one; until then, ask again.
   ///
   /// It must be one step from the image that is there: a new empty layer in front of it, or one layer less of those behind the
-  /// first, whose bytes go down into the next one. A shut-off instance takes the former only. Harmless when repeated, and
-  /// when the step has been made already. Throws `notFound` without such an instance or disk, `conflict` for any other
+  /// first, whose bytes go down into the next one. A shut-off instance takes the latter only when that has been done.
+  /// Harmless when repeated, and when the step has been made already. Throws `notFound` without such an instance or disk, `conflict` for any other
   /// step, `unsupported` when the instance can't take this one as it is now.
   func follow(
-    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID
+    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID, isMerged: Bool
   ) async throws(StorageError) -> Progress
 
   /// The paths of all files that disks of any instance are made of, running or not, ours or not; but for the disk of one

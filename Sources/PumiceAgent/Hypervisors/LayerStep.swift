@@ -45,14 +45,17 @@ enum LayerPlan: Sendable, Hashable {
 extension DomainState {
   /// Throws `notFound` without the disk, or when it runs without it, `conflict` when the image is not one step away,
   /// `unsupported` when this step takes a running instance.
+  ///
+  /// - Parameter isMerged: Whether a layer that `image` leaves out has gone down already.
   func plan(
-    for image: DiskImage, of attachment: AttachmentID, _ attempt: String
+    for image: DiskImage, of attachment: AttachmentID, isMerged: Bool, _ attempt: String
   ) throws(StorageError) -> LayerPlan {
     let kept = stored?.disk(of: attachment)
     guard let live else {
       switch try step(of: kept, to: image, attempt) {
       case .none: return .nothing
       case .push: return .store
+      case .merge where isMerged: return .store
       case .merge:
         throw StorageError(
           .unsupported, "\(attempt) failed: only a running instance can merge layers, and it is shut off.")

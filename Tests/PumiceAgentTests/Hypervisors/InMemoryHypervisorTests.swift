@@ -52,20 +52,30 @@ import Testing
     let disk = Disk.make(source: .image(image("base")))
     _ = try await hypervisor.plug(disk, into: instance)
     await #expect(throws: StorageError.self) {
-      try await hypervisor.follow(image("one", "base"), of: disk.attachment, in: instance)
+      try await hypervisor.follow(image("one", "base"), of: disk.attachment, in: instance, isMerged: false)
     }
     broken.withLock { $0 = false }
-    #expect(try await hypervisor.follow(image("one", "base"), of: disk.attachment, in: instance).isComplete)
+    #expect(
+      try await hypervisor.follow(image("one", "base"), of: disk.attachment, in: instance, isMerged: false).isComplete)
     world.shutOff(instance)
     #expect(world.slots.map(\.disk.source) == [.image(image("one", "base"))])
-    #expect(try await hypervisor.follow(image("two", "one", "base"), of: disk.attachment, in: instance).isComplete)
+    #expect(
+      try await hypervisor.follow(image("two", "one", "base"), of: disk.attachment, in: instance, isMerged: false)
+        .isComplete)
     let error = await #expect(throws: StorageError.self) {
-      try await hypervisor.follow(image("two", "base"), of: disk.attachment, in: instance)
+      try await hypervisor.follow(image("two", "base"), of: disk.attachment, in: instance, isMerged: false)
     }
     #expect(error?.code == .unsupported)
+    let merged = Disk.make(source: .image(image("two", "one", "base")))
+    _ = try await hypervisor.plug(merged, into: instance)
+    #expect(
+      try await hypervisor.follow(image("two", "base"), of: merged.attachment, in: instance, isMerged: true).isComplete)
+    try await hypervisor.unplug(merged.attachment, from: instance)
     world.start(instance)
-    #expect(try await !hypervisor.follow(image("two", "base"), of: disk.attachment, in: instance).isComplete)
-    #expect(try await hypervisor.follow(image("two", "base"), of: disk.attachment, in: instance).isComplete)
+    #expect(
+      try await !hypervisor.follow(image("two", "base"), of: disk.attachment, in: instance, isMerged: false).isComplete)
+    #expect(
+      try await hypervisor.follow(image("two", "base"), of: disk.attachment, in: instance, isMerged: false).isComplete)
     #expect(world.slots.map(\.disk.source) == [.image(image("two", "base"))])
   }
 

@@ -62,7 +62,7 @@ import Testing
     live: [DiskImage.Layer]?, stored: [DiskImage.Layer]?, _ wanted: DiskImage.Layer...
   ) throws -> LayerPlan {
     try DomainState(live: domain(isLive: true, live), stored: domain(isLive: false, stored))
-      .plan(for: DiskImage(wanted), of: attachment, "The attempt")
+      .plan(for: DiskImage(wanted), of: attachment, isMerged: false, "The attempt")
   }
 
   @Test func aRunningInstanceMakesTheStepItself() throws {
@@ -87,14 +87,16 @@ import Testing
 
   @Test func aTransientInstanceHasNothingToStore() throws {
     let state = DomainState(live: try domain(isLive: true, [one, base]), stored: nil)
-    #expect(try state.plan(for: DiskImage([one, base]), of: attachment, "The attempt") == .nothing)
-    #expect(try state.plan(for: DiskImage([two, one, base]), of: attachment, "The attempt") == .live(.push(two)))
+    #expect(try state.plan(for: DiskImage([one, base]), of: attachment, isMerged: false, "The attempt") == .nothing)
+    #expect(
+      try state.plan(for: DiskImage([two, one, base]), of: attachment, isMerged: false, "The attempt")
+        == .live(.push(two)))
   }
 
   @Test func aShutOffInstanceTakesALayerInFrontAndNothingElse() throws {
     func plan(_ stored: [DiskImage.Layer]?, _ wanted: DiskImage.Layer...) throws -> LayerPlan {
       try DomainState(live: nil, stored: domain(isLive: false, stored))
-        .plan(for: DiskImage(wanted), of: attachment, "The attempt")
+        .plan(for: DiskImage(wanted), of: attachment, isMerged: false, "The attempt")
     }
     #expect(try plan([base], one, base) == .store)
     #expect(try plan([one, base], one, base) == .nothing)
@@ -104,6 +106,15 @@ import Testing
       #expect(throws: StorageError.self) { try plan(nil, one, base) }?.code,
     ]
     #expect(codes == [.unsupported, .conflict, .notFound])
+  }
+
+  @Test func aShutOffInstanceIsToldOfALayerThatHasGoneDown() throws {
+    let state = DomainState(live: nil, stored: try domain(isLive: false, [two, one, base]))
+    #expect(
+      try state.plan(for: DiskImage([two, base]), of: attachment, isMerged: true, "The attempt") == .store)
+    let running = DomainState(live: try domain(isLive: true, [two, one, base]), stored: state.stored)
+    #expect(
+      try running.plan(for: DiskImage([two, base]), of: attachment, isMerged: true, "The attempt") == .live(.merge(1)))
   }
 
   // MARK: In XML

@@ -30,7 +30,7 @@ extension LayerYard {
       try await makeOverlay(wanted)
       try await follow(wanted, disk)
       try await expect(disk, has: wanted)
-      #expect(try await hypervisor.follow(wanted, of: disk.attachment, in: guest.id).isComplete)
+      #expect(try await hypervisor.follow(wanted, of: disk.attachment, in: guest.id, isMerged: false).isComplete)
       try await waitForWrites()
     }
     // Next to the last and next to the first: into a raw file and into a qcow2 file, below layers that are not written to.
@@ -83,7 +83,7 @@ extension LayerYard {
     try await follow(present, disk)
     let device = try await beginEndlessMerge(of: disk)
     let wanted = image("v.6", "v.3", "v")
-    #expect(try await !hypervisor.follow(wanted, of: disk.attachment, in: guest.id).isComplete)
+    #expect(try await !hypervisor.follow(wanted, of: disk.attachment, in: guest.id, isMerged: false).isComplete)
     try await expect(disk, has: present)
     let error = await #expect(throws: StorageError.self) {
       try await hypervisor.resize(disk.attachment, of: guest.id, to: .mebibytes(64))
@@ -92,7 +92,7 @@ extension LayerYard {
     try await libvirt.kill9()
     try await libvirt.start()
     try await eventually("libvirt is back") { (try? await hypervisor.disks()) != nil }
-    #expect(try await !hypervisor.follow(wanted, of: disk.attachment, in: guest.id).isComplete)
+    #expect(try await !hypervisor.follow(wanted, of: disk.attachment, in: guest.id, isMerged: false).isComplete)
     try await libvirt.virsh("blockjob", guest.name, device, "--bandwidth", "0")
     try await follow(wanted, disk)
     try await expect(disk, has: wanted)

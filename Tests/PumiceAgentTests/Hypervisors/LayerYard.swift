@@ -108,7 +108,9 @@ struct LayerYard {
 
   func follow(_ image: DiskImage, _ disk: Disk) async throws {
     try await eventually("\(image) is followed", within: .seconds(60)) {
-      do { return try await hypervisor.follow(image, of: disk.attachment, in: guest.id).isComplete } catch {
+      do {
+        return try await hypervisor.follow(image, of: disk.attachment, in: guest.id, isMerged: false).isComplete
+      } catch {
         Issue.record(error)
         return true
       }
@@ -118,7 +120,9 @@ struct LayerYard {
   func failure(_ image: DiskImage, _ disk: Disk) async -> StorageError? {
     for _ in 0..<20 {
       do throws(StorageError) {
-        if try await hypervisor.follow(image, of: disk.attachment, in: guest.id).isComplete { return nil }
+        if try await hypervisor.follow(image, of: disk.attachment, in: guest.id, isMerged: false).isComplete {
+          return nil
+        }
       } catch { return error }
     }
     return nil

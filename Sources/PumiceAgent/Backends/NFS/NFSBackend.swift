@@ -127,11 +127,13 @@ public struct NFSBackend: ImageBackend {
 
   public func image(of id: VolumeID, pool: String, inUse: Bool) async throws(StorageError) -> SharedImage {
     let pool = try self.pool(pool)
-    let volume = try await volumes(on: pool).image(id, inUse: inUse)
+    let volumes = try await volumes(on: pool)
+    let volume = try await volumes.image(id, inUse: inUse)
     var image = SharedImage(
       share: pool.name, layers: volume.image, user: configuration.user, group: configuration.group,
       mountOptions: pool.options)
     image.next = volume.offeredImage
+    if try await volumes.isMerged(volume) { image.isMerged = true }
     return image
   }
 

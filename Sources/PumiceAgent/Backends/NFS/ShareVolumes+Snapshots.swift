@@ -70,6 +70,12 @@ extension ShareVolumes {
     return try await ImageCheck(folder: folder).header(of: above.name).backing?.plain.name == volume.layer(name)?.parent
   }
 
+  /// Whether what its users are offered is a merge that has been made, so that they only have to know of it.
+  func isMerged(_ volume: NFSVolume) async throws(StorageError) -> Bool {
+    guard volume.isStepOffered == true, case .merge(let name, _)? = volume.step else { return false }
+    return try await isMerged(name, volume)
+  }
+
   /// The users have gone over to what was offered under this generation.
   ///
   /// Throws `conflict` for a merge that the files know nothing of: without it, what is to go is all that has its bytes.
@@ -78,7 +84,7 @@ extension ShareVolumes {
       return
     }
     if case .merge(let name, _)? = volume.step {
-      guard try await isMerged(name, volume) else {
+      guard try await isMerged(volume) else {
         throw StorageError(
           .conflict, "\(folder.path(of: name)) stays: the file above it still needs it, so nobody has merged it.")
       }
@@ -88,15 +94,20 @@ extension ShareVolumes {
   }
 
   /// The users can't go over to what was offered under this generation. A merge can wait until they can; anything else stays.
+  ///
+  /// Throws `unavailable` for a merge that was made meanwhile: an instance that has it in its configuration still would not
+  /// start without the layer. The next to ask can go over.
   func decline(_ id: VolumeID, generation: Int) async throws(StorageError) {
     guard var volume = try await volume(id), volume.generation == generation, volume.isStepOffered == true,
       case .merge(let name, _)? = volume.step
     else { return }
-    if try await isMerged(name, volume) {
-      try await finishMerge(of: &volume, inUse: true)
-    } else {
-      volume.abandonStep()
+    guard try await !isMerged(volume) else {
+      throw StorageError(
+        .unavailable,
+        "\(folder.path(of: name)) stays for now: it is merged, and the instances that use volume \(id) have to hear of it."
+      )
     }
+    volume.abandonStep()
     try await place(volume)
   }
 

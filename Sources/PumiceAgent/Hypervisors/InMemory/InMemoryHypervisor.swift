@@ -69,11 +69,11 @@ public final class InMemoryHypervisor: QuiescingHypervisor, LayeringHypervisor {
 
   /// A merge takes two calls: one that begins it, and one that finds it done.
   public func follow(
-    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID
+    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID, isMerged: Bool
   ) async throws(StorageError) -> Progress {
     let image = try image.checked()
     try await reach("follow")
-    guard try world.follow(image, of: attachment, in: instance) else { return Progress(done: 0.5) }
+    guard try world.follow(image, of: attachment, in: instance, isMerged: isMerged) else { return Progress(done: 0.5) }
     try await reach("follow.stored")
     world.store(image, of: attachment, in: instance)
     try await reach("follow.done")

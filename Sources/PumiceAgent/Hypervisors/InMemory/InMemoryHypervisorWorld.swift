@@ -265,7 +265,7 @@ public final class InMemoryHypervisorWorld: Sendable {
 
   /// Whether the half that counts, that of an instance which runs, or else the stored one, has the image now.
   func follow(
-    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID
+    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID, isMerged: Bool
   ) throws(StorageError) -> Bool {
     let attempt = "Giving attachment \(attachment) of instance \(instance) the image \(image)"
     return try machines.withLock { machines throws(StorageError) in
@@ -276,10 +276,10 @@ public final class InMemoryHypervisorWorld: Sendable {
         throw StorageError(.conflict, "\(attempt) failed: that is not one step from what it has, \(disk.source).")
       }
       switch step {
-      case .merge where !machine.isRunning:
+      case .merge where !machine.isRunning && !isMerged:
         throw StorageError(
           .unsupported, "\(attempt) failed: only a running instance can merge layers, and it is shut off.")
-      case .merge where machine.merges[attachment] != image:
+      case .merge where machine.isRunning && machine.merges[attachment] != image:
         machines[instance]?.merges[attachment] = image
         return false
       case .none, .push, .merge:

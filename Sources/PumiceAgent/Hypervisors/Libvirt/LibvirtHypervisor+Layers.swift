@@ -9,18 +9,20 @@ extension LibvirtHypervisor: LayeringHypervisor {
   private static let patience = Duration.seconds(3)
 
   public func follow(
-    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID
+    _ image: DiskImage, of attachment: AttachmentID, in instance: InstanceID, isMerged: Bool
   ) async throws(StorageError) -> Progress {
     let image = try image.checked()
-    let attempt = "Giving attachment \(attachment) of instance \(instance) the image \(image)"
+    let change = ImageChange(
+      image: image, isMerged: isMerged, attachment: attachment, instance: instance,
+      attempt: "Giving attachment \(attachment) of instance \(instance) the image \(image)")
     let deadline = ContinuousClock.now + Self.patience
     var pause = Duration.milliseconds(50)
-    var progress = try await advance(to: image, of: attachment, in: instance, mayBegin: true, attempt)
+    var progress = try await advance(change, mayBegin: true)
     while !progress.isComplete, ContinuousClock.now < deadline, !Task.isCancelled {
       try? await Task.sleep(for: pause)
       pause = min(pause * 2, .milliseconds(500))
       // A merge that this call has begun and that is gone has failed.
-      progress = try await advance(to: image, of: attachment, in: instance, mayBegin: false, attempt)
+      progress = try await advance(change, mayBegin: false)
     }
     return progress
   }
@@ -36,16 +38,13 @@ extension LibvirtHypervisor: LayeringHypervisor {
     }
   }
 
-  private func advance(
-    to image: DiskImage, of attachment: AttachmentID, in instance: InstanceID, mayBegin: Bool, _ attempt: String
-  ) async throws(StorageError) -> Progress {
+  private func advance(_ change: ImageChange, mayBegin: Bool) async throws(StorageError) -> Progress {
     let failures = connection.events.mergeFailures
-    return try await gate.withTurn(at: instance) { () throws(StorageError) in
-      try await connection.call(attempt) { session throws(StorageError) in
-        guard let domain = try session.domain(instance, attempt) else {
-          throw StorageError(.notFound, "\(attempt) failed: libvirt has no such domain.")
+    return try await gate.withTurn(at: change.instance) { () throws(StorageError) in
+      try await connection.call(change.attempt) { session throws(StorageError) in
+        guard let domain = try session.domain(change.instance, change.attempt) else {
+          throw StorageError(.notFound, "\(change.attempt) failed: libvirt has no such domain.")
         }
-        let change = ImageChange(image: image, attachment: attachment, instance: instance, attempt: attempt)
         return try domain.advance(change, mayBegin: mayBegin, failures)
       }
     }
@@ -55,6 +54,8 @@ extension LibvirtHypervisor: LayeringHypervisor {
 /// What is asked for: an image for a disk.
 struct ImageChange {
   let image: DiskImage
+  /// Whether a layer that the image leaves out has gone down already.
+  let isMerged: Bool
   let attachment: AttachmentID
   let instance: InstanceID
   /// Begins the message of an error.
@@ -120,7 +121,7 @@ extension DomainHandle {
     {
       for layer in try mergedLayers(of: live, change.attempt) { state = state.without(layer, of: change.attachment) }
     }
-    return (state, try state.plan(for: change.image, of: change.attachment, change.attempt))
+    return (state, try state.plan(for: change.image, of: change.attachment, isMerged: change.isMerged, change.attempt))
   }
 
   /// Writes a disk into the stored configuration, in the place of the one with the same target name.

@@ -174,6 +174,29 @@ import Testing
     }
   }
 
+  /// A merge was made, and the instance was shut off before anybody heard of it: its configuration may still name the layer.
+  @Test func aLayerThatWasMergedStaysUntilItsUsersKnow() async throws {
+    try await withVolume { fixture, backend, guest in
+      for id in [snapshot, SnapshotID.random()] { try await take(id, fixture, backend, guest) }
+      let waiting = try await backend.removeSnapshot(snapshot, of: volume, pool: fixture.pool, inUse: true)
+      let generation = try #require(waiting.awaits)
+      let before = try await backend.image(of: volume, pool: fixture.pool, inUse: true)
+      #expect(before.next?.count == 2 && before.isMerged == nil)
+      try await fixture.merge(volume)
+      #expect(try await backend.image(of: volume, pool: fixture.pool, inUse: true).isMerged == true)
+      let error = await #expect(throws: StorageError.self) {
+        try await backend.decline(volume, pool: fixture.pool, generation: generation)
+      }
+      #expect(error?.code == .unavailable)
+      #expect(try await backend.image(of: volume, pool: fixture.pool, inUse: true).layers == before.layers)
+      try await backend.adopt(volume, pool: fixture.pool, generation: generation)
+      let after = try await backend.image(of: volume, pool: fixture.pool, inUse: true)
+      #expect(after.layers == before.next && after.next == nil && after.isMerged == nil)
+      #expect(try await backend.removeSnapshot(snapshot, of: volume, pool: fixture.pool, inUse: true).isComplete)
+      try await fixture.audit(backend, isSettled: true)
+    }
+  }
+
   /// The server is away for longer than anybody waits: what was copied by then is not copied again.
   @Test func aCopyThatLosesItsServerGoesOnFromWhereItStood() async throws {
     try await withVolume { fixture, backend, guest in
