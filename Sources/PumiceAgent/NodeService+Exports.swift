@@ -73,19 +73,22 @@ extension NodeService {
   private func requireAlone(
     _ id: AttachmentID, _ stored: StoredVolume, on backend: any VolumeBackend
   ) throws(StorageError) {
-    let other = exports.all.first {
-      $0.attachment != id && $0.export.volume == stored.id && $0.export.backend == backend.name
-    }
-    guard let other, !stored.isMultiattach else { return }
+    guard !stored.isMultiattach,
+      let other = exports(of: stored.id, on: backend.name).first(where: { $0.attachment != id })
+    else { return }
     throw StorageError(
       .inUse,
       "Volume \(stored.id) can't be exported for attachment \(id): it is for one instance, and is exported to "
         + "\(other.export.initiator) for attachment \(other.attachment).")
   }
 
-  /// The volume's exports that shall stand.
+  func exports(of volume: VolumeID, on backend: String) -> [ExportRecord] {
+    exports.all.filter { $0.export.volume == volume && $0.export.backend == backend }
+  }
+
+  /// Those that shall stand.
   func standingExports(of volume: VolumeID, on backend: String) -> [ExportRecord] {
-    exports.all.filter { $0.export.volume == volume && $0.export.backend == backend && !$0.isLeaving }
+    exports(of: volume, on: backend).filter { !$0.isLeaving }
   }
 
   /// Makes the target offer the volume as the record says. Inside the volume's lock.

@@ -75,16 +75,13 @@ extension NodeService {
 
   /// Whether somebody may be writing to the volume.
   func isInUse(_ volume: VolumeID, on backend: any VolumeBackend) -> Bool {
-    exports.all.contains { $0.export.volume == volume && $0.export.backend == backend.name }
+    !exports(of: volume, on: backend.name).isEmpty
   }
 
   private func requireUnused(
     _ id: VolumeID, on backend: any VolumeBackend, _ pool: String, _ participle: String
   ) throws(StorageError) {
-    let user = exports.all.first {
-      $0.export.volume == id && $0.export.backend == backend.name && $0.export.pool == pool
-    }
-    if let user {
+    if let user = exports(of: id, on: backend.name).first(where: { $0.export.pool == pool }) {
       throw StorageError(
         .inUse,
         "Volume \(id) can't be \(participle): it is exported to \(user.export.initiator) for attachment \(user.attachment)."

@@ -78,7 +78,7 @@ public struct Coordinator: Service {
     case .token: .tokens(try TokenFile.read(configuration.tokensFile ?? ""))
     case .builtin:
       .builtin(
-        try TokenOffice(
+        TokenOffice(
           try UserDirectory(path: configuration.usersFile ?? "", logger: logger),
           seal: try TokenSeal(key: try tokenKey(configuration.tokenKeyFile ?? "")),
           lifetime: configuration.tokenLifetime))

@@ -24,6 +24,14 @@ public struct PasswordHash: Sendable, Equatable {
   private let salt: [UInt8]
   private let key: [UInt8]
 
+  /// Nobody's, at the cost of anybody's.
+  public static let nobodys = PasswordHash(
+    cost: Cost(), salt: [UInt8](repeating: 0, count: 16), key: [UInt8](repeating: 0, count: 32))
+
+  private init(cost: Cost, salt: [UInt8], key: [UInt8]) {
+    (self.cost, self.salt, self.key) = (cost, salt, key)
+  }
+
   /// - Throws: `failed` when the memory is not there.
   public init(of secret: String) throws(StorageError) {
     var generator = SystemRandomNumberGenerator()
@@ -55,9 +63,7 @@ public struct PasswordHash: Sendable, Equatable {
   /// Whether it is this secret's. Takes its time on purpose, the same for every answer: not for a thread that others wait for.
   public func fits(_ secret: String) -> Bool {
     guard let other = try? Self.key(of: secret, salt, cost, count: key.count) else { return false }
-    var difference: UInt8 = 0
-    for (mine, its) in zip(key, other) { difference |= mine ^ its }
-    return difference == 0
+    return SymmetricKey(data: key) == SymmetricKey(data: other)
   }
 
   private static func key(

@@ -66,18 +66,8 @@ public struct UserFile: Sendable, Equatable, Codable {
       let before = file
       let result = try change(&file)
       try file.check()
-      if file != before { try SecretFile.write(try file.encoded(), to: path) }
+      if file != before { try SecretFile.write(try WireJSON.text(file), to: path) }
       return result
-    }
-  }
-
-  private func encoded() throws(StorageError) -> [UInt8] {
-    do {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
-    } catch {
-      throw StorageError.wrap(error, "Writing users as JSON")
     }
   }
 }
@@ -90,11 +80,5 @@ extension UserFile {
   public func user(_ id: String) -> User? { users.first { $0.id == id } }
 
   /// A new id for a user or a credential.
-  public static func newID() -> String {
-    var generator = SystemRandomNumberGenerator()
-    return (0..<2).map { _ in
-      let digits = String(UInt64.random(in: .min ... .max, using: &generator), radix: 16)
-      return String(repeating: "0", count: 16 - digits.count) + digits
-    }.joined()
-  }
+  public static func newID() -> String { UUID().uuidString.lowercased().filter { $0 != "-" } }
 }

@@ -5,8 +5,19 @@ public import PumiceModel
 public enum WireJSON {
   /// Keys in a fixed order, so that equal values are equal bytes.
   public static func encode(_ value: some Encodable) throws(StorageError) -> [UInt8] {
+    try encode(value, [.sortedKeys, .withoutEscapingSlashes])
+  }
+
+  /// The same as lines of text, for files and screens.
+  public static func text(_ value: some Encodable) throws(StorageError) -> [UInt8] {
+    try encode(value, [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]) + [UInt8(ascii: "\n")]
+  }
+
+  private static func encode(
+    _ value: some Encodable, _ formatting: JSONEncoder.OutputFormatting
+  ) throws(StorageError) -> [UInt8] {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting = formatting
     do {
       return Array(try encoder.encode(value))
     } catch {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import PumiceAgent
+import PumiceWire
 
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -16,9 +17,7 @@ struct CheckCommand: AsyncParsableCommand {
   func run() async throws {
     let lines = await AgentCheck(try options.configuration()).lines()
     if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      print(String(decoding: try encoder.encode(lines), as: UTF8.self))
+      print(String(decoding: try WireJSON.text(lines), as: UTF8.self), terminator: "")
     } else {
       let width = lines.map(\.part.count).max() ?? 0
       for line in lines {

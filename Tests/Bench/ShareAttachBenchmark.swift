@@ -9,23 +9,13 @@ enum ShareAttachBenchmark {
 
   static func run(_ report: inout Report) async throws {
     let (ours, byHand) = try await Bed.with { bed in
-      let share = try bed.folder.folder("export")
-      let server = try GaneshaDaemon(in: bed, exports: [.init(path: share)])
-      try await server.start()
-      let fleet = try await LoopbackFleet(
-        in: bed,
-        backends: """
-          - name: filer
-            kind: nfs
-            access: libnfs
-            shares: ["\(server.address):\(share)"]
-          """)
-      try await fleet.start()
+      let share = try await ShareFleet(in: bed)
+      try await share.start()
       var ours: [Double] = []
       var byHand: [Double] = []
       for round in 0..<rounds {
-        byHand.append(try await manual(round, server.address, share, fleet))
-        ours.append(try await AttachBenchmark.pumice(round, fleet))
+        byHand.append(try await manual(round, share))
+        ours.append(try await AttachBenchmark.pumice(round, share.fleet))
       }
       return (ours.percentile(0.5), byHand.percentile(0.5))
     }
@@ -35,12 +25,11 @@ enum ShareAttachBenchmark {
       promise: "<= 2 x by hand", holds: ours <= 2 * byHand)
   }
 
-  private static func manual(
-    _ round: Int, _ address: String, _ share: String, _ fleet: LoopbackFleet
-  ) async throws -> Double {
+  private static func manual(_ round: Int, _ share: ShareFleet) async throws -> Double {
+    let fleet = share.fleet
     let clock = ContinuousClock()
     let serial = "byhand\(round)"
-    let file = "\(share)/\(serial).raw"
+    let file = "\(share.folder)/\(serial).raw"
     guard FileManager.default.createFile(atPath: file, contents: nil), truncate(file, 1 << 30) == 0 else {
       throw TestBedFailure("\(file) could not be made.")
     }
@@ -48,7 +37,7 @@ enum ShareAttachBenchmark {
       """
       <disk type='network' device='disk'>
         <driver name='qemu' type='raw' cache='none' discard='unmap'/>
-        <source protocol='nfs' name='\(file)'><host name='\(address)'/><identity user='+0' group='+0'/></source>
+        <source protocol='nfs' name='\(file)'><host name='\(share.server.address)'/><identity user='+0' group='+0'/></source>
         <target dev='vdz' bus='virtio'/>
         <serial>\(serial)</serial>
       </disk>

@@ -1,4 +1,3 @@
-import Foundation
 import PumiceModel
 import TestBed
 import Testing
@@ -8,19 +7,11 @@ extension EndToEndTests {
   @Suite(.timeLimit(.minutes(10))) struct SeveralGuests {
     @Test func eachGuestSeesWhatTheOtherOneHasWritten() async throws {
       try await Bed.with { bed in
-        let share = try bed.folder.folder("export")
-        let server = try GaneshaDaemon(in: bed, exports: [.init(path: share)])
-        try await server.start()
-        let fleet = try await LoopbackFleet(
-          in: bed,
-          backends: """
-            - name: filer
-              kind: nfs
-              access: libnfs
-              shares: ["\(server.address):\(share)"]
-            """)
+        let share = try await ShareFleet(in: bed)
+        let fleet = share.fleet
         let (api, first) = (fleet.api, fleet.guest)
         try await fleet.telling {
+          try await share.server.start()
           try await fleet.startDaemons()
           let second = Guest("second", image: try await GuestImage.prepare(in: bed), libvirt: fleet.libvirt, in: bed)
           async let one: Void = first.start()
@@ -80,11 +71,8 @@ extension EndToEndTests {
             try await api.deleteVolume(volume)
             try await api.waitUntilGone(volume)
           }
-          try await eventually("nothing is left", within: .seconds(60)) {
-            try FileManager.default.contentsOfDirectory(atPath: share) == [".pumice-owner"]
-          }
           try await second.stop()
-          try await fleet.expectNothingLeft()
+          try await share.expectNothingLeft()
         }
       }
     }

@@ -3,32 +3,7 @@ import PumiceModel
 import TestBed
 import Testing
 
-/// A fleet whose volumes are files of a share, which the guest's QEMU opens by itself.
-struct ShareFleet: Sendable {
-  let fleet: LoopbackFleet
-  let server: GaneshaDaemon
-  /// The folder that is served.
-  let folder: String
-
-  /// Prepares everything; nothing runs yet.
-  init(in bed: Bed) async throws {
-    folder = try bed.folder.folder("export")
-    server = try GaneshaDaemon(in: bed, exports: [.init(path: folder)])
-    fleet = try await LoopbackFleet(
-      in: bed,
-      backends: """
-        - name: filer
-          kind: nfs
-          access: libnfs
-          shares: ["\(server.address):\(folder)"]
-        """)
-  }
-
-  func start() async throws {
-    try await server.start()
-    try await fleet.start()
-  }
-
+extension ShareFleet {
   /// Returns when volumes can be made there: a pool is down until a report says that its server is back.
   func waitUntilUp() async throws {
     let path = "/v3/\(fleet.api.project)/scheduler-stats/get_pools?detail=true"
@@ -36,6 +11,8 @@ struct ShareFleet: Sendable {
       try await fleet.api.get(path)["pools"].array.first?["capabilities"]["backend_state"].string == "up"
     }
   }
+
+  func images(of volume: VolumeID) throws -> [String] { try images().filter { $0.hasPrefix("volume-\(volume)") } }
 
   /// The files that hold bytes of volumes.
   func images() throws -> [String] {
@@ -88,28 +65,4 @@ struct ShareFleet: Sendable {
     }
     try await fleet.expectNothingLeft(sourceLocation: sourceLocation)
   }
-}
-
-/// Gives the tests of a suite one fleet with a share.
-struct OneShareFleet: SuiteTrait, TestScoping {
-  @TaskLocal private static var lent: ShareFleet?
-
-  static func current() throws -> ShareFleet {
-    guard let lent else { throw TestBedFailure("This suite lacks the trait .oneShareFleet.") }
-    return lent
-  }
-
-  func provideScope(
-    for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
-  ) async throws {
-    try await Bed.with { bed in
-      let share = try await ShareFleet(in: bed)
-      try await share.fleet.telling { try await share.start() }
-      try await Self.$lent.withValue(share) { try await function() }
-    }
-  }
-}
-
-extension Trait where Self == OneShareFleet {
-  static var oneShareFleet: Self { OneShareFleet() }
 }

@@ -8,20 +8,11 @@ extension EndToEndTests {
   @Suite(.timeLimit(.minutes(10))) struct Shares {
     @Test func aVolumeOnAShareLivesItsWholeLife() async throws {
       try await Bed.with { bed in
-        let share = try bed.folder.folder("export")
-        let server = try GaneshaDaemon(in: bed, exports: [.init(path: share)])
-        try await server.start()
-        let fleet = try await LoopbackFleet(
-          in: bed,
-          backends: """
-            - name: filer
-              kind: nfs
-              access: libnfs
-              shares: ["\(server.address):\(share)"]
-            """)
+        let share = try await ShareFleet(in: bed)
+        let fleet = share.fleet
         let (api, guest) = (fleet.api, fleet.guest)
         try await fleet.telling {
-          try await fleet.start()
+          try await share.start()
 
           let volume = try await api.createVolume(name: "on-a-share", gibibytes: 1)
           try await api.waitForVolume(volume, status: "available")
@@ -34,7 +25,7 @@ extension EndToEndTests {
           // Snapshots of a disk that is written to.
           let before = try await api.takeSnapshot(name: "before", of: volume)
           try await api.waitForSnapshot(before, status: "available")
-          #expect(try images(in: share).count == 2)
+          #expect(try share.images().count == 2)
           let second = try await guest.writeRandom(.mebibytes(8), to: disk)
           let middle = try await api.takeSnapshot(name: "middle", of: volume)
           try await api.waitForSnapshot(middle, status: "available")
@@ -50,7 +41,7 @@ extension EndToEndTests {
           // The older one goes: what it kept apart is merged under the guest.
           try await api.deleteSnapshot(before)
           try await api.waitUntilGone(before)
-          try await eventually("the layers are merged", within: .seconds(60)) { try images(in: share).count == 2 }
+          try await eventually("the layers are merged", within: .seconds(60)) { try share.images().count == 2 }
           #expect(try await guest.sha256(of: disk, count: .mebibytes(8)) == second)
           #expect(try await guest.sha256(of: disk, count: .mebibytes(8), at: .mebibytes(64)) == third)
           #expect(try await guest.sha256(of: disk, count: .mebibytes(4), at: .mebibytes(1500)) == beyond)
@@ -58,7 +49,7 @@ extension EndToEndTests {
           // A copy of the snapshot, which has what was written before it and nothing else.
           let copy = try await api.createVolume(name: "copy", from: middle, gibibytes: 1)
           try await api.waitForVolume(copy, status: "available")
-          #expect(try await sha256(of: copy, in: share, bed) == second)
+          #expect(try await share.sha256(of: copy, count: .mebibytes(8)) == second)
 
           try await guest.powerOff()
           try await guest.boot()
@@ -94,36 +85,24 @@ extension EndToEndTests {
             try await api.waitUntilGone(snapshot)
           }
           try await eventually("each has one plain file again", within: .seconds(60)) {
-            try images(in: share).count == 2
+            try share.images().count == 2
           }
           for volume in [volume, copy] {
             try await api.deleteVolume(volume)
             try await api.waitUntilGone(volume)
           }
-          try await eventually("nothing is left", within: .seconds(60)) {
-            try FileManager.default.contentsOfDirectory(atPath: share) == [".pumice-owner"]
-          }
-          try await fleet.expectNothingLeft()
+          try await share.expectNothingLeft()
         }
       }
     }
 
     @Test func aVolumeIsCopiedWhileAGuestWritesToIt() async throws {
       try await Bed.with { bed in
-        let share = try bed.folder.folder("export")
-        let server = try GaneshaDaemon(in: bed, exports: [.init(path: share)])
-        try await server.start()
-        let fleet = try await LoopbackFleet(
-          in: bed,
-          backends: """
-            - name: filer
-              kind: nfs
-              access: libnfs
-              shares: ["\(server.address):\(share)"]
-            """)
+        let share = try await ShareFleet(in: bed)
+        let fleet = share.fleet
         let (api, guest) = (fleet.api, fleet.guest)
         try await fleet.telling {
-          try await fleet.start()
+          try await share.start()
           let volume = try await api.createVolume(name: "busy", gibibytes: 1)
           try await api.waitForVolume(volume, status: "available")
           try await api.attach(volume, to: guest.id)
@@ -138,10 +117,10 @@ extension EndToEndTests {
             let copy = try await api.createVolume(name: "copy-\(number)", from: volume, gibibytes: 2)
             try await api.waitForVolume(copy, status: "available")
             let after = try await guest.lastNumber(on: disk)
-            let shown = try await numbers(of: copy, in: share, bed)
+            let shown = try await numbers(of: copy, in: share)
             #expect(before <= shown && shown <= after && before < after, "\(before) \(shown) \(after)")
-            #expect(try images(of: volume, in: share).count == 2, "Copies don't make the chain longer.")
-            #expect(try images(of: copy, in: share).count == 1)
+            #expect(try share.images(of: volume).count == 2, "Copies don't make the chain longer.")
+            #expect(try share.images(of: copy).count == 1)
             copies.append(copy)
           }
           // Two at once.
@@ -151,22 +130,22 @@ extension EndToEndTests {
           ]
           for copy in twins {
             try await api.waitForVolume(copy, status: "available")
-            #expect(try await numbers(of: copy, in: share, bed) > 0)
+            #expect(try await numbers(of: copy, in: share) > 0)
           }
           copies += twins
           let last = try await guest.endNumbering(disk)
           #expect(try await guest.sha256(of: disk, count: .mebibytes(16), at: .mebibytes(256)) == random)
-          #expect(try images(of: volume, in: share).count == 2)
+          #expect(try share.images(of: volume).count == 2)
 
           try await api.detach(volume, from: guest.id)
           try await api.waitForVolume(volume, status: "available")
           let whole = try await api.createVolume(name: "all", from: volume, gibibytes: 1)
           try await api.waitForVolume(whole, status: "available")
-          #expect(try await numbers(of: whole, in: share, bed) == last)
+          #expect(try await numbers(of: whole, in: share) == last)
           try await bed.run([
             "sh", "-c",
             """
-            set -e; cd '\(share)'
+            set -e; cd '\(share.folder)'
             for image in volume-*; do
               if [ "$(head -c 3 "$image")" = QFI ]; then qemu-img check -q -f qcow2 "$image"; fi
             done
@@ -176,10 +155,7 @@ extension EndToEndTests {
             try await api.deleteVolume(id)
             try await api.waitUntilGone(id)
           }
-          try await eventually("nothing is left", within: .seconds(60)) {
-            try FileManager.default.contentsOfDirectory(atPath: share) == [".pumice-owner"]
-          }
-          try await fleet.expectNothingLeft()
+          try await share.expectNothingLeft()
         }
       }
     }
@@ -187,20 +163,11 @@ extension EndToEndTests {
     /// All that can be done to a volume is done while its instance is shut off, which is then started by somebody else.
     @Test func anInstanceThatWasShutOffStartsWithTheRightFilesAndSize() async throws {
       try await Bed.with { bed in
-        let share = try bed.folder.folder("export")
-        let server = try GaneshaDaemon(in: bed, exports: [.init(path: share)])
-        try await server.start()
-        let fleet = try await LoopbackFleet(
-          in: bed,
-          backends: """
-            - name: filer
-              kind: nfs
-              access: libnfs
-              shares: ["\(server.address):\(share)"]
-            """)
+        let share = try await ShareFleet(in: bed)
+        let fleet = share.fleet
         let (api, guest) = (fleet.api, fleet.guest)
         try await fleet.telling {
-          try await fleet.start()
+          try await share.start()
           let volume = try await api.createVolume(name: "sleeper", gibibytes: 1)
           try await api.waitForVolume(volume, status: "available")
           try await api.attach(volume, to: guest.id)
@@ -221,7 +188,7 @@ extension EndToEndTests {
           // A merge has to wait until the instance runs; the snapshot goes all the same.
           try await api.deleteSnapshot(early)
           try await api.waitUntilGone(early)
-          let files = try images(of: volume, in: share).count
+          let files = try share.images(of: volume).count
           #expect(files == 4, "base, first, late, copy")
 
           try await guest.boot()
@@ -229,9 +196,10 @@ extension EndToEndTests {
           #expect(try await guest.sha256(of: again, count: .mebibytes(8)) == first)
           #expect(try await guest.sha256(of: again, count: .mebibytes(8), at: .mebibytes(64)) == second)
           let third = try await guest.writeRandom(.mebibytes(8), to: again, at: .mebibytes(1200))
-          let file = try #require(try images(of: copy, in: share).first)
+          let file = try #require(try share.images(of: copy).first)
           #expect(
-            try await bed.run(["sh", "-c", "head -c \(8 << 20) '\(share)/\(file)' | sha256sum"]).hasPrefix(first))
+            try await bed.run(["sh", "-c", "head -c \(8 << 20) '\(share.folder)/\(file)' | sha256sum"]).hasPrefix(first)
+          )
 
           // The agent finds its way without being told which files they are by now.
           try await fleet.agent.daemon.crash()
@@ -241,7 +209,7 @@ extension EndToEndTests {
           try await api.deleteSnapshot(late)
           try await api.waitUntilGone(late)
           try await eventually("the layers are merged", within: .seconds(60)) {
-            try images(of: volume, in: share).count == 2
+            try share.images(of: volume).count == 2
           }
           #expect(try await guest.sha256(of: again, count: .mebibytes(8)) == first)
           #expect(try await guest.sha256(of: again, count: .mebibytes(8), at: .mebibytes(1200)) == third)
@@ -252,23 +220,20 @@ extension EndToEndTests {
             try await api.deleteVolume(id)
             try await api.waitUntilGone(id)
           }
-          try await eventually("nothing is left", within: .seconds(60)) {
-            try FileManager.default.contentsOfDirectory(atPath: share) == [".pumice-owner"]
-          }
-          try await fleet.expectNothingLeft()
+          try await share.expectNothingLeft()
         }
       }
     }
 
     /// Up to which number the guest had come at the moment that a volume of one plain file shows. Each is written at the front and
     /// then at the back, durably, before the next: fewer at the front, or one more that is missing before others, is no moment.
-    private func numbers(of volume: VolumeID, in share: String, _ bed: Bed) async throws -> Int {
-      let file = try #require(try images(of: volume, in: share).first)
+    private func numbers(of volume: VolumeID, in share: ShareFleet) async throws -> Int {
+      let file = try #require(try share.images(of: volume).first)
       var counts: [Int] = []
       for start in [Numbering.front, Numbering.back] {
-        let text = try await bed.run([
+        let text = try await share.fleet.bed.run([
           "sh", "-c",
-          "dd if='\(share)/\(file)' bs=1M skip=\(start) count=64 2>/dev/null | tr -d ' \\000' | tr -s '\\n'",
+          "dd if='\(share.folder)/\(file)' bs=1M skip=\(start) count=64 2>/dev/null | tr -d ' \\000' | tr -s '\\n'",
         ])
         let numbers = text.split(separator: "\n").compactMap { Int($0) }
         #expect(numbers == Array(1...max(1, numbers.count)), "There are no gaps.")
@@ -276,20 +241,6 @@ extension EndToEndTests {
       }
       #expect(counts[0] == counts[1] || counts[0] == counts[1] + 1, "\(counts)")
       return counts[1]
-    }
-
-    private func images(of volume: VolumeID, in share: String) throws -> [String] {
-      try images(in: share).filter { $0.hasPrefix("volume-\(volume)") }
-    }
-
-    /// The files that hold bytes of volumes.
-    private func images(in share: String) throws -> [String] {
-      try FileManager.default.contentsOfDirectory(atPath: share).filter { !$0.hasSuffix(".json") && !$0.hasPrefix(".") }
-    }
-
-    /// Of the first 8 MiB of a volume that is one plain file.
-    private func sha256(of volume: VolumeID, in share: String, _ bed: Bed) async throws -> String {
-      String(try await bed.run(["sh", "-c", "head -c \(8 << 20) '\(share)/volume-\(volume)' | sha256sum"]).prefix(64))
     }
   }
 }

@@ -70,21 +70,13 @@ import Testing
     _ = try await node.ensureConnection(attachment, request("base", size: .gibibytes(3)))
     #expect(world.slot(attachment, in: instance)?.size == nil)
 
-    let passes = Shared(0)
-    let restoration = Restoration(node: node, logger: .silent, afterPass: { passes.withLock { $0 += 1 } })
-    let hypervisor = try #require(node.drivers.hypervisor)
-    let watch = HypervisorWatch(hypervisor: hypervisor, restoration: restoration, reporter: nil, logger: .silent)
-    try await withThrowingTaskGroup { group in
-      group.addTask { try await restoration.run() }
-      group.addTask { try await watch.run() }
-      try await eventually { passes.withLock { $0 } == 1 }
+    try await watching(node) { _ in
       world.start(instance)
       try await eventually {
         // The watch may not listen yet: an event that nobody hears is sent again.
         world.send(.lifecycle(instance))
         return world.slot(attachment, in: instance)?.size == .gibibytes(3)
       }
-      group.cancelAll()
     }
   }
 

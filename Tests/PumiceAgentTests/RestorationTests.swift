@@ -77,21 +77,28 @@ import Testing
   @Test func aHypervisorThatIsBackStartsARestoration() async throws {
     let node = fixture.start()
     try await fixture.attach(volume, attachment, by: node)
-    let passes = Shared(0)
-    let restoration = Restoration(node: node, logger: .silent, afterPass: { passes.withLock { $0 += 1 } })
-    let hypervisor = try #require(node.drivers.hypervisor)
-    let watch = HypervisorWatch(hypervisor: hypervisor, restoration: restoration, reporter: nil, logger: .silent)
-    try await withThrowingTaskGroup { group in
-      group.addTask { try await restoration.run() }
-      group.addTask { try await watch.run() }
-      try await eventually { passes.withLock { $0 } == 1 }
+    try await watching(node) { passes in
       // The watch may not listen yet: an event that nobody hears is sent again.
       try await eventually {
         fixture.hypervisorWorld.send(.reconnected)
         return passes.withLock { $0 } > 1
       }
-      group.cancelAll()
     }
+  }
+}
+
+/// Restores the node, as often as its hypervisor gives a reason to; begins `body`, with the count of that, after the first time.
+func watching(_ node: NodeService, _ body: (Shared<Int>) async throws -> Void) async throws {
+  let passes = Shared(0)
+  let restoration = Restoration(node: node, logger: .silent, afterPass: { passes.withLock { $0 += 1 } })
+  let hypervisor = try #require(node.drivers.hypervisor)
+  let watch = HypervisorWatch(hypervisor: hypervisor, restoration: restoration, reporter: nil, logger: .silent)
+  try await withThrowingTaskGroup { group in
+    group.addTask { try await restoration.run() }
+    group.addTask { try await watch.run() }
+    try await eventually { passes.withLock { $0 } == 1 }
+    try await body(passes)
+    group.cancelAll()
   }
 }
 

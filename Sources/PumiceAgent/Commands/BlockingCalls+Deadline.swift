@@ -40,25 +40,6 @@ extension BlockingCalls {
   }
 }
 
-/// A call and who waits for it. It ends once, for whichever comes first.
-private final class HeldCall<Value: Sendable>: Sendable {
-  private let waiter = Mutex<CheckedContinuation<Result<Value, StorageError>, Never>?>(nil)
-
-  func begin(_ continuation: CheckedContinuation<Result<Value, StorageError>, Never>) {
-    waiter.withLock { $0 = continuation }
-  }
-
-  /// Whether somebody still waited.
-  func end(_ outcome: Result<Value, StorageError>) -> Bool {
-    let waiter = waiter.withLock { waiter in
-      defer { waiter = nil }
-      return waiter
-    }
-    waiter?.resume(returning: outcome)
-    return waiter != nil
-  }
-}
-
 /// What is to be given up, and when. One thread looks while there is any: a timer for each would cost more than most calls.
 private final class Deadlines: Sendable {
   private struct Entry {

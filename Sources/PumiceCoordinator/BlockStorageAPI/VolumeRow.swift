@@ -29,10 +29,9 @@ struct VolumeRow: ListedRow {
     case .deleted: return "deleted"
     case .available: break
     }
-    let states = Set(holders.map(\.state))
-    if states.contains(.attaching) { return "attaching" }
-    if states.contains(.detaching) || states.contains(.withdrawing) { return "detaching" }
-    return states.contains(.attached) ? "in-use" : "available"
+    if holders.contains(where: { $0.state == .attaching }) { return "attaching" }
+    if holders.contains(where: { $0.state == .detaching || $0.state == .withdrawing }) { return "detaching" }
+    return holders.contains { $0.state == .attached } ? "in-use" : "available"
   }
 
   static func ids(of project: ProjectID, in tables: Tables) -> TreeSet<VolumeID> { tables.volumeIDs(of: project) }

@@ -1,5 +1,5 @@
 /// Where the services are, as a client finds them in its token.
-struct Catalog: Encodable, Sendable {
+enum Catalog {
   struct Service: Encodable, Sendable {
     struct Endpoint: Encodable, Sendable {
       let id: String
@@ -31,22 +31,15 @@ struct Catalog: Encodable, Sendable {
 
   static let region = "RegionOne"
 
-  let services: [Service]
-
   /// - Parameter base: Such as `http://host:8776`, where the client reaches this coordinator.
-  init(base: String, project: String) {
+  static func services(base: String, project: String) -> [Service] {
     let project = Query.encoded(project)
-    services = [
+    return [
       Service("block-storage", "cinder", "\(base)/v3/\(project)"),
       // What clients from before 2023 look for.
       Service("volumev3", "cinderv3", "\(base)/v3/\(project)"),
       Service("compute", "nova", "\(base)/compute/v2.1"),
       Service("identity", "keystone", "\(base)/identity/v3"),
     ]
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    try container.encode(services)
   }
 }

@@ -35,7 +35,7 @@ struct TokenResource: Encodable {
   let isDomain: Bool?
   let project: Place?
   let roles: [RoleResource]?
-  let catalog: Catalog?
+  let catalog: [Catalog.Service]?
 
   init(_ bearer: TokenOffice.Bearer, base: String, withCatalog: Bool = true) {
     let token = bearer.token
@@ -47,7 +47,7 @@ struct TokenResource: Encodable {
     project = token.project.map { Place(id: $0, name: $0) }
     isDomain = token.project == nil ? nil : false
     roles = bearer.role.map { role in (role.implied + [role]).map { RoleResource($0) } }
-    catalog = withCatalog ? token.project.map { Catalog(base: base, project: $0) } : nil
+    catalog = withCatalog ? token.project.map { Catalog.services(base: base, project: $0) } : nil
   }
 
   enum CodingKeys: String, CodingKey {

@@ -56,7 +56,9 @@ extension IdentityRoutes {
       guard let project = bearer.token.project else {
         throw StorageError(.forbidden, "A token without a project has no catalog.")
       }
-      return try Response.json(["catalog": Catalog(base: Call.baseURL(of: request, api: api), project: project)])
+      return try Response.json([
+        "catalog": Catalog.services(base: Call.baseURL(of: request, api: api), project: project)
+      ])
     }
     forBearers(.get, "auth/projects", group) { request, _, bearer in
       let base = Call.baseURL(of: request, api: api)

@@ -15,11 +15,11 @@ struct IdentityRoutes {
   func add(to router: Router<APIContext>) {
     let (api, office) = (api, office)
     router.get("identity") { request, _ in
-      let document = Self.document(Call.baseURL(of: request, api: api))
+      let document = IdentityVersion(base: Call.baseURL(of: request, api: api))
       return try Response.json(["versions": ["values": [document]]], status: .multipleChoices)
     }
     router.get("identity/v3") { request, _ in
-      try Response.json(["version": Self.document(Call.baseURL(of: request, api: api))])
+      try Response.json(["version": IdentityVersion(base: Call.baseURL(of: request, api: api))])
     }
     let group = router.group("identity/v3")
     on(.post, "auth/tokens", group) { request, context in
@@ -70,8 +70,6 @@ struct IdentityRoutes {
       }
     }
   }
-
-  private static func document(_ base: String) -> IdentityVersion { IdentityVersion(base: base) }
 }
 
 private struct IdentityVersion: Encodable {

@@ -40,6 +40,15 @@ struct OutputOptions: ParsableArguments {
     }
   }
 
+  /// Says what was done to one thing; shows that in JSON.
+  func confirm(_ sentence: @autoclosure () -> String, _ resource: some NamedResource) {
+    if json {
+      Console.current.write(resource.json.pretty)
+    } else {
+      confirm(sentence(), id: resource.id)
+    }
+  }
+
   /// Says what was done; only ids where those were asked for, and nothing in between the JSON.
   func confirm(_ sentence: @autoclosure () -> String, id: String) {
     if quiet {

@@ -63,14 +63,19 @@ struct CredentialAdd: AsyncParsableCommand {
         return credential
       }
     }
-    if output.quiet { return Console.current.write(credential.id) }
-    let facts = [("id", credential.id), ("secret", secret), ("project", project), ("role", credential.role.rawValue)]
-    if output.json {
-      Console.current.write(
-        JSONValue.object(Dictionary(uniqueKeysWithValues: facts.map { ($0.0, .string($0.1)) })).pretty)
-    } else {
-      Console.current.write(Table.facts(facts.map { (name: $0.0, value: $0.1) }))
-    }
+    let resource = NewCredential(credential, secret: secret)
+    output.print(resource) { ["id", "secret", "project", "role"].map { (name: $0, value: resource.json[$0].text) } }
+  }
+}
+
+private struct NewCredential: NamedResource {
+  let json: JSONValue
+
+  init(_ credential: ApplicationCredential, secret: String) {
+    json = .object([
+      "id": .string(credential.id), "secret": .string(secret), "project": .string(credential.project),
+      "role": .string(credential.role.rawValue),
+    ])
   }
 }
 

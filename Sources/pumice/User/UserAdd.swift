@@ -36,7 +36,6 @@ struct UserAdd: AsyncParsableCommand {
       file.users.append(user)
       return user
     }
-    output.confirm("User \(name) is \(role.rawValue) in project \(project).", id: user.id)
-    if output.json { output.print(UserResource(user)) { [] } }
+    output.confirm("User \(name) is \(role.rawValue) in project \(project).", UserResource(user))
   }
 }

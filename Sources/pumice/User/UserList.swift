@@ -33,7 +33,6 @@ struct UserDelete: AsyncParsableCommand {
       file.users.removeAll { $0.id == user.id }
       return user
     }
-    output.confirm("User \(name) is deleted.", id: user.id)
-    if output.json { output.print(UserResource(user)) { [] } }
+    output.confirm("User \(name) is deleted.", UserResource(user))
   }
 }

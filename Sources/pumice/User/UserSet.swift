@@ -62,7 +62,6 @@ struct UserSet: AsyncParsableCommand {
         return user
       }
     }
-    output.confirm("User \(name) is changed.", id: user.id)
-    if output.json { output.print(UserResource(user)) { [] } }
+    output.confirm("User \(name) is changed.", UserResource(user))
   }
 }

@@ -30,7 +30,7 @@ struct IdentityFixture: Sendable {
       try UserFile.edit(file) { $0.users = users }
       var logger = Logger(label: "test")
       logger.logLevel = .critical
-      let office = try TokenOffice(
+      let office = TokenOffice(
         try UserDirectory(path: file, logger: logger), seal: try TokenSeal(key: TokenSeal.newKey()), lifetime: lifetime)
       try await withCoordinator(mode: .builtin(office)) { coordinator in
         try await body(

@@ -54,7 +54,7 @@ extension VolumeFolder {
             .noSpace, "Copying \(path(of: source)) failed: it takes \(wanted), and only \(try capacity().free) is free."
           )
         }
-        try write(try origin.encoded(), to: names.origin)
+        try write(try WireJSON.text(origin), to: names.origin)
         try create(names.newData)
       }
     }

@@ -120,7 +120,7 @@ extension VolumeFolder {
 
   /// Puts a sidecar in place as a whole, durably.
   func place(_ sidecar: some Sidecar, _ names: FileNames) throws(StorageError) {
-    try write(try sidecar.encoded(), to: names.newSidecar)
+    try write(try WireJSON.text(sidecar), to: names.newSidecar)
     try rename(names.newSidecar, to: names.sidecar)
     try sync()
   }

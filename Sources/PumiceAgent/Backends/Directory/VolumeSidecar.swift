@@ -107,16 +107,3 @@ extension Sidecar {
     self = sidecar
   }
 }
-
-extension Encodable {
-  /// As the text of a file for people to read, too.
-  func encoded() throws(StorageError) -> [UInt8] {
-    do {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
-    } catch {
-      throw StorageError.wrap(error, "Writing a description as JSON")
-    }
-  }
-}

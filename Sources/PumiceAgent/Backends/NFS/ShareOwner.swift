@@ -1,5 +1,6 @@
 import FoundationEssentials
 import PumiceModel
+import PumiceWire
 
 /// Whose a share is. Its volumes are looked after by one backend of one node: what another took for leavings of a crash might be
 /// what this one is about to finish. A small file on the share says so.
@@ -23,7 +24,7 @@ struct ShareOwner: Codable, Equatable, Sendable {
       }
     }
     if isOwn == nil {
-      try await folder.write(try encoded(), to: Self.file, at: 0)
+      try await folder.write(try WireJSON.text(self), to: Self.file, at: 0)
       try await folder.sync()
       isOwn = try await isOwner(of: folder)
     }

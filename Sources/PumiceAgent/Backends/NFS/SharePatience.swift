@@ -26,7 +26,7 @@ final class SharePatience: Sendable {
     within limit: Duration, _ attempt: String, _ body: @escaping @Sendable () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
     try requireAnswers(attempt)
-    let question = Question<Value>()
+    let question = HeldCall<Value>()
     let outcome = await withCheckedContinuation { continuation in
       question.begin(continuation)
       // No child tasks: they would have to be waited for, which is what nobody is to do.
@@ -47,24 +47,5 @@ final class SharePatience: Sendable {
       }
     }
     return try outcome.get()
-  }
-}
-
-/// It ends once, by the answer or for want of it.
-private final class Question<Value: Sendable>: Sendable {
-  private let waiter = Mutex<CheckedContinuation<Result<Value, StorageError>, Never>?>(nil)
-
-  func begin(_ continuation: CheckedContinuation<Result<Value, StorageError>, Never>) {
-    waiter.withLock { $0 = continuation }
-  }
-
-  /// Whether somebody still waited.
-  func end(_ outcome: Result<Value, StorageError>) -> Bool {
-    let waiter = waiter.withLock { waiter in
-      defer { waiter = nil }
-      return waiter
-    }
-    waiter?.resume(returning: outcome)
-    return waiter != nil
   }
 }

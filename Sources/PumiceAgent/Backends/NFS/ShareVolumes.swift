@@ -60,7 +60,7 @@ struct ShareVolumes: Sendable {
     let sidecar = FileNames(volume.id).sidecar
     let name = Self.temporaryNames(of: volume.id)[memory.slot(of: volume.id) % Self.slots]
     do throws(StorageError) {
-      try await folder.write(try volume.encoded(), to: name)
+      try await folder.write(try WireJSON.text(volume), to: name)
       try await folder.rename(name, to: sidecar)
       try await folder.sync()
     } catch {
@@ -73,7 +73,7 @@ struct ShareVolumes: Sendable {
   /// Throws `unsupported` for a description that should not become larger. What ends a step, or takes snapshots away, is never
   /// refused: there is room for that.
   func requireShort(_ volume: NFSVolume) throws(StorageError) {
-    let (size, limit) = (ByteCount(Int64(try volume.encoded().count)), settings.longestDescription)
+    let (size, limit) = (ByteCount(Int64(try WireJSON.text(volume).count)), settings.longestDescription)
     guard size <= limit else {
       throw StorageError(
         .unsupported,

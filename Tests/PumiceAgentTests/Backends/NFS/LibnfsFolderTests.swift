@@ -20,7 +20,7 @@ struct LibnfsFolderTests {
       let sidecar = VolumeSidecar(id, request, size: request.size, created: Timestamp(milliseconds: 0))
       try await folder.create(names.newData)
       try await folder.grow(names.newData, to: request.size, thick: false)
-      try await folder.write(try sidecar.encoded(), to: names.newSidecar)
+      try await folder.write(try WireJSON.text(sidecar), to: names.newSidecar)
       try await folder.rename(names.newSidecar, to: names.sidecar)
       try await folder.rename(names.newData, to: names.data)
 

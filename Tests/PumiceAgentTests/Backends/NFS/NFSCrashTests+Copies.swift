@@ -23,8 +23,7 @@ extension NFSCrashTests {
     } from: {
       $0.volumes[volume] = Self.before
     } to: {
-      $0.volumes[copy] = Self.before
-      $0.volumes[volume] = Self.after
+      contentOfCopying(&$0)
     }
   }
 
@@ -46,8 +45,7 @@ extension NFSCrashTests {
     } from: {
       $0.volumes[volume] = Self.before
     } to: {
-      $0.volumes[copy] = Self.before
-      $0.volumes[volume] = Self.after
+      contentOfCopying(&$0)
     }
   }
 
@@ -73,8 +71,7 @@ extension NFSCrashTests {
     } from: {
       $0.volumes[volume] = Self.before
     } to: {
-      $0.volumes[copy] = Self.before
-      $0.volumes[volume] = Self.after
+      contentOfCopying(&$0)
     }
   }
 
@@ -111,6 +108,11 @@ extension NFSCrashTests {
 
   private static let before = PaintedContent.bytes((2, 8), (6, 1), (8, 0))
   private static let after = PaintedContent.bytes((2, 9), (6, 1), (8, 0))
+
+  private func contentOfCopying(_ content: inout PaintedContent) {
+    content.volumes[copy] = Self.before
+    content.volumes[volume] = Self.after
+  }
 
   private func prepare(_ guest: PaintingGuest, _ fixture: NFSFixture, _ backend: NFSBackend) async throws {
     try await make(fixture, backend)

@@ -163,7 +163,7 @@ extension NFSSafetyTests {
         _ = try await backend.snapshotted(snapshot, fixture.snapshotRequest(of: volume))
         _ = try await backend.snapshotted(.random(), fixture.snapshotRequest(of: volume))
         _ = try await backend.ensured(copy, fixture.request(.mebibytes(1), source: .snapshot(snapshot, of: volume)))
-        let good = String(decoding: try description(fixture).encoded(), as: UTF8.self)
+        let good = String(decoding: try WireJSON.text(description(fixture)), as: UTF8.self)
         let stranger = fixture.bed.folder.file("stranger")
         try Data("stranger".utf8).write(to: URL(filePath: stranger))
         let others = try fixture.files().filter { $0.contains("\(copy)") }

@@ -64,7 +64,7 @@ struct NFSVolumeTests {
   @Test func aDescriptionWithoutPinsIsAsItWasBeforeThereWerePins() throws {
     var volume = made()
     _ = push("a", on: &volume)
-    #expect(try !String(decoding: volume.encoded(), as: UTF8.self).contains("pin"))
+    #expect(try !String(decoding: WireJSON.text(volume), as: UTF8.self).contains("pin"))
   }
 
   @Test func usersAreOfferedWhatTheyHaveToGoOverTo() {
@@ -107,7 +107,7 @@ struct NFSVolumeTests {
       for pin in volume.pins ?? [] { #expect(view(pin.layer) == pinned[pin.copy], "\(deed)") }
       #expect(Set((volume.pins ?? []).map(\.copy)) == Set(pinned.keys))
       #expect(Set(volume.snapshots.map(\.id)) == Set(kept.keys))
-      #expect(try NFSVolume(volume.encoded(), of: id) == volume, "\(deed)")
+      #expect(try NFSVolume(WireJSON.text(volume), of: id) == volume, "\(deed)")
     }
     func sweep() {
       while let layer = volume.unneeded.first {
@@ -211,7 +211,7 @@ struct NFSVolumeTests {
     let base = "volume-\(id)"
     volume.begin(
       .merge(layer: "\(base).b", into: "\(base).d"), .init(name: "\(base).d", format: .qcow2, parent: base))
-    let good = String(decoding: try volume.encoded(), as: UTF8.self)
+    let good = String(decoding: try WireJSON.text(volume), as: UTF8.self)
     #expect(NFSVolume(Array(good.utf8), of: id) == volume)
     #expect(NFSVolume(Array(good.utf8), of: .random()) == nil)
 
@@ -235,13 +235,13 @@ struct NFSVolumeTests {
       }
       guard var read = NFSVolume(Array(text.utf8), of: id) else { continue }
       followed += 1
-      #expect(try NFSVolume(read.encoded(), of: id) == read, "\(text)")
+      #expect(try NFSVolume(WireJSON.text(read), of: id) == read, "\(text)")
       for name in [read.active] + read.snapshots.map(\.layer) + (read.pins ?? []).map(\.layer) {
         #expect(!read.chain(from: name).isEmpty)
       }
       for layer in read.layers { #expect(NFSVolume.isLayerName(layer.name, of: id)) }
       read.finishStep()
-      #expect(try NFSVolume(read.encoded(), of: id) == read, "\(text)")
+      #expect(try NFSVolume(WireJSON.text(read), of: id) == read, "\(text)")
     }
     #expect(followed > 10)
   }
