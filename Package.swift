@@ -78,7 +78,7 @@ let package = Package(
     .target(
       name: "PumiceCoordinator",
       dependencies: [
-        "PumiceIdentity", "PumiceModel", "PumiceWire", configuration, grdb, hashTrees, httpTypes, hummingbird,
+        "PumiceIdentity", "PumiceModel", "PumiceWire", configuration, crypto, grdb, hashTrees, httpTypes, hummingbird,
         hummingbirdTLS, lifecycle,
         logging, metrics, nioCore, nioPosix, nioSSL, systemPackage, unixSignals, yams,
       ],

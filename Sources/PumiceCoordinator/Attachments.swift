@@ -6,8 +6,8 @@ extension Tables {
   /// Reserves the volume for the instance. Refused unless the volume is available and nothing holds it; one that several
   /// instances may have is refused only to those that have it.
   public mutating func attach(
-    _ volumeID: VolumeID, to instance: InstanceID, device: String?, of project: ProjectID?, at now: Timestamp,
-    in surroundings: Surroundings
+    _ volumeID: VolumeID, to instance: InstanceID, device: String?, tag: String? = nil,
+    isVolumeForInstanceOnly: Bool = false, of project: ProjectID?, at now: Timestamp, in surroundings: Surroundings
   ) throws(StorageError) -> Attachment {
     let volume = try volume(volumeID, of: project)
     guard let node = nodeRunning(instance) else {
@@ -25,12 +25,13 @@ extension Tables {
     if let device {
       let taken = attachments(to: instance).first { $0.device == device }
       if let taken {
-        throw .invalid("device", "'\(device)' is taken on this instance by volume \(taken.volume).")
+        throw StorageError(
+          .conflict, "The device '\(device)' is taken on this instance by volume \(taken.volume).", field: "device")
       }
     }
     let attachment = Attachment(
       id: surroundings.newID(), volume: volumeID, project: volume.project, instance: instance, node: node,
-      device: device, createdAt: now)
+      device: device, tag: tag, isVolumeForInstanceOnly: isVolumeForInstanceOnly, createdAt: now)
     put(attachment)
     return attachment
   }
@@ -44,6 +45,17 @@ extension Tables {
       throw StorageError(.notFound, "Volume \(volumeID) is not attached to instance \(instance).")
     }
     try attachment.beginDetaching(at: now)
+    put(attachment)
+  }
+
+  /// Says whether a volume is to go with the instance that has it.
+  public mutating func edit(
+    _ id: AttachmentID, isVolumeForInstanceOnly: Bool
+  ) throws(StorageError) {
+    guard var attachment = attachments[id], attachment.holdsVolume else {
+      throw StorageError(.notFound, "Attachment \(id) could not be found.")
+    }
+    attachment.isVolumeForInstanceOnly = isVolumeForInstanceOnly
     put(attachment)
   }
 

@@ -45,6 +45,9 @@ public struct Attachment: Sendable, Equatable, Codable {
   /// Whether the instance has the volume as a device of its own node, with no target in between. It stays so for as long as
   /// the disk is there.
   public private(set) var isLocal: Bool?
+  /// What the user calls the disk, for Nova's clients: kept and shown, and nothing more.
+  public let tag: String?
+  private var deletesOnTermination: Bool?
   public private(set) var state: State
   public private(set) var revision: Revision
   /// Whether something was found missing on a node, so that export and connection are ensured once more.
@@ -58,7 +61,8 @@ public struct Attachment: Sendable, Equatable, Codable {
 
   public init(
     id: AttachmentID, volume: VolumeID, project: ProjectID, instance: InstanceID, node: NodeName,
-    mode: Mode = .readWrite, device: String? = nil, createdAt: Timestamp
+    mode: Mode = .readWrite, device: String? = nil, tag: String? = nil, isVolumeForInstanceOnly: Bool = false,
+    createdAt: Timestamp
   ) {
     self.id = id
     self.volume = volume
@@ -67,6 +71,8 @@ public struct Attachment: Sendable, Equatable, Codable {
     self.node = node
     self.mode = mode
     self.device = device
+    self.tag = tag
+    deletesOnTermination = isVolumeForInstanceOnly ? true : nil
     state = .attaching
     revision = 1
     needsRepair = false
@@ -83,6 +89,13 @@ public struct Attachment: Sendable, Equatable, Codable {
     case .withdrawing: .withdraw
     case .detached: nil
     }
+  }
+
+  /// Whether the user wants the volume to go with the instance (Nova's `delete_on_termination`). Whoever deletes the instance
+  /// reads it and deletes the volume: instances come and go without us.
+  public var isVolumeForInstanceOnly: Bool {
+    get { deletesOnTermination == true }
+    set { deletesOnTermination = newValue ? true : nil }
   }
 
   /// Whether the volume is held by it: from the reservation until the fence stands.

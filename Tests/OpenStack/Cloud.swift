@@ -34,7 +34,7 @@ struct Cloud: Sendable {
     [
       "OS_AUTH_URL": "\(fleet.coordinator.url)/identity", "OS_USERNAME": user, "OS_PASSWORD": Self.password,
       "OS_PROJECT_NAME": project, "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default",
-      "OS_IDENTITY_API_VERSION": "3", "OS_VOLUME_API_VERSION": "3.70",
+      "OS_IDENTITY_API_VERSION": "3", "OS_VOLUME_API_VERSION": "3.70", "OS_COMPUTE_API_VERSION": "2.89",
     ]
   }
 }

@@ -47,8 +47,17 @@ extension OpenStackTests {
           .run("volume summary", shows: ["Total Count": 1, "Total Size": 1]),
           .run("volume set --size 2 db"), .wait("volume show db", for: ["status": "available", "size": 2]),
           .wait("server show \(guest.id)", for: ["status": "ACTIVE"]), .run("server list", printing: guest.name),
-          .run("server add volume \(guest.id) db"), .wait("volume show db", for: ["status": "in-use"]),
-          .run("server volume list \(guest.id)", printing: "/dev/vd"),
+          .run(
+            "server add volume --tag data --enable-delete-on-termination \(guest.id) db",
+            shows: ["Tag": "data", "Delete On Termination": true]),
+          .wait("volume show db", for: ["status": "in-use"]),
+          .run("server volume list \(guest.id)", printing: "/dev/vd", "data", "True"),
+          .run("server volume set --preserve-on-termination \(guest.id) db"),
+          .run("server volume list \(guest.id)", printing: "False"),
+          .run("server show \(guest.id)", printing: "delete_on_termination='False'", "original_name"),
+          .run("server list --long", printing: guest.name, "MiB"), .run("flavor list", printing: "MiB"),
+          .run("limits show --absolute", printing: "totalInstancesUsed", "totalVolumesUsed"),
+          .run("availability zone list --compute", printing: "nova"),
           .run("volume attachment list", printing: "\(guest.id)"),
         ])
         let volumes = try await bed.run(["ls", fleet.agent.volumes])

@@ -9,12 +9,12 @@ import Testing
 @Suite struct MultiattachTests {
   private static let instances = ["a", "b"].map { Instance(id: .random(), name: $0, status: .active) }
 
-  private func attach(_ volume: VolumeID, to instance: Instance, by coordinator: CoordinatorFixture) async throws
-    -> Answer
-  {
+  private func attach(
+    _ volume: VolumeID, to instance: Instance, by coordinator: CoordinatorFixture, version: String = "2.60"
+  ) async throws -> Answer {
     try await coordinator.send(
       .post, "/compute/v2.1/servers/\(instance.id)/os-volume_attachments",
-      #"{"volumeAttachment": {"volumeId": "\#(volume)"}}"#)
+      #"{"volumeAttachment": {"volumeId": "\#(volume)"}}"#, headers: ["OpenStack-API-Version": "compute \(version)"])
   }
 
   private func with(_ spec: String, _ body: @escaping @Sendable (CoordinatorFixture, VolumeID) async throws -> Void)
@@ -27,6 +27,14 @@ import Testing
         #"{"volume_type": {"name": "shared", "extra_specs": {"multiattach": "\#(spec)"}}}"#)
       try #require(type.status == 200, "\(type.text)")
       try await body(coordinator, try await coordinator.volume(more: #", "volume_type": "shared""#))
+    }
+  }
+
+  @Test func whoKnowsOfNoSuchVolumesCanNotAttachThem() async throws {
+    try await with("<is> True") { coordinator, volume in
+      let answer = try await attach(volume, to: Self.instances[0], by: coordinator, version: "2.59")
+      #expect(answer.status == 400 && answer.message.contains("2.60"))
+      #expect(coordinator.tables.attachments.isEmpty)
     }
   }
 

@@ -38,8 +38,8 @@ public struct API: Sendable {
     request.method = method
     request.headers.add(name: "Accept", value: "application/json")
     request.headers.add(name: "X-Project-Id", value: project)
-    // From 3.42 on a volume may grow while it is attached.
-    request.headers.add(name: "OpenStack-API-Version", value: "volume 3.42")
+    // From 3.42 on a volume may grow while it is attached, and from 2.60 on several instances may have it.
+    request.headers.add(name: "OpenStack-API-Version", value: "volume 3.42, compute 2.60")
     if let token { request.headers.add(name: "X-Auth-Token", value: token) }
     if let body {
       request.headers.add(name: "Content-Type", value: "application/json")

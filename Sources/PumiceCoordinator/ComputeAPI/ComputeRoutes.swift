@@ -8,8 +8,8 @@ import PumiceModel
 /// A server is a libvirt domain that an agent reports. Domains belong to no project, so every caller sees all of them, and
 /// only the caller's own volumes on them.
 struct ComputeRoutes {
-  /// Nothing beyond 2.1 is claimed: each later version adds fields about servers that a bare domain doesn't have.
-  static let versions = APIVersions(service: "compute", least: Microversion(2, 1), greatest: Microversion(2, 1))
+  /// Up to 2.89, the last that changed how volumes are attached.
+  static let versions = APIVersions(service: "compute", least: Microversion(2, 1), greatest: Microversion(2, 89))
 
   let api: CoordinatorAPI
 
@@ -21,6 +21,10 @@ struct ComputeRoutes {
       api: api, versions: Self.versions, under: ["compute/v2.1", "compute/v2.1/:project_id"], of: router, noting: list)
     addServers(to: routes)
     addVolumeAttachments(to: routes)
+    addFlavors(to: routes)
+    addLimits(to: routes)
+    addZones(to: routes)
+    addExternalEvents(to: routes)
   }
 
   private static func document(_ request: Request, _ api: CoordinatorAPI) -> VersionResource {

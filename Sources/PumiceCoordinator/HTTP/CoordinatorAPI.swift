@@ -11,6 +11,7 @@ import PumiceModel
 /// | `/pumice/v1`      | the `pumice` command                    | Cinder's         |
 /// | `/nodes/v1`       | agents                                  | `ErrorBody`      |
 /// | `/healthz`        | monitors                                |                  |
+/// | `/openapi.json`   | who wants to know what is served        |                  |
 struct CoordinatorAPI: Sendable {
   let store: Store
   let policy: Policy
@@ -44,6 +45,8 @@ struct CoordinatorAPI: Sendable {
       Response(
         status: .ok, headers: [.contentType: "text/plain"], body: ResponseBody(byteBuffer: ByteBuffer(string: "OK\n")))
     }
-    return (router, list.routes)
+    let routes = list.routes
+    router.get("openapi.json") { _, _ in try Response.json(OpenAPIDocument(routes).json) }
+    return (router, routes)
   }
 }

@@ -36,6 +36,13 @@ struct Query: Sendable {
     return number
   }
 
+  /// Refuses what is not among these, as Nova does in its later versions.
+  func refuseUnknown(except known: Set<String>) throws(StorageError) {
+    if let unknown = items.first(where: { !known.contains($0.name) }) {
+      throw .invalid(String(unknown.name.prefix(64)), "is not known in this query.")
+    }
+  }
+
   /// The same query with another value, encoded for a link.
   func text(setting name: String, to value: String) -> String {
     (items.filter { $0.name != name } + [(name, value)])

@@ -54,7 +54,7 @@ struct CoordinatorClient: Sendable {
     request.headers.add(name: "accept", value: "application/json")
     request.headers.add(name: "user-agent", value: "pumice-cli")
     if let version = path.microversion {
-      request.headers.add(name: "openstack-api-version", value: "volume \(version)")
+      request.headers.add(name: "openstack-api-version", value: "\(path.service) \(version)")
     }
     if let token { request.headers.add(name: "x-auth-token", value: token) }
     if let body {
@@ -89,6 +89,7 @@ struct APIPath: Sendable {
   /// Still with `{project}` in it.
   let path: String
   private(set) var query: [(name: String, value: String)] = []
+  private(set) var service = "volume"
   var microversion: String?
 
   /// Each part is escaped, so that a name can't reach another resource.
@@ -97,7 +98,10 @@ struct APIPath: Sendable {
   }
 
   static func compute(_ parts: String...) -> APIPath {
-    APIPath(path: "/compute/v2.1/" + parts.map(escape).joined(separator: "/"))
+    var path = APIPath(path: "/compute/v2.1/" + parts.map(escape).joined(separator: "/"))
+    // Since 2.60 a volume may be attached to several instances.
+    (path.service, path.microversion) = ("compute", "2.60")
+    return path
   }
 
   static func admin(_ parts: String...) -> APIPath {

@@ -99,7 +99,17 @@ extension PolicyExpectation {
     .own(
       "POST compute/v2.1/servers/{server}/os-volume_attachments", .member, 200,
       body: #"{"volumeAttachment": {"volumeId": "VOLUME"}}"#),
+    .own(
+      "PUT compute/v2.1/servers/{server}/os-volume_attachments/{volume}", .member, 202,
+      body: #"{"volumeAttachment": {"volumeId": "ATTACHED", "delete_on_termination": true}}"#),
     .own("DELETE compute/v2.1/servers/{server}/os-volume_attachments/{volume}", .member, 202),
+    .init("GET compute/v2.1/flavors", .reader, 200), .init("GET compute/v2.1/flavors/detail", .reader, 200),
+    .init("GET compute/v2.1/flavors/{id}", .reader, 200), .init("GET compute/v2.1/limits", .reader, 200),
+    .init("GET compute/v2.1/os-availability-zone", .reader, 200),
+    .init("GET compute/v2.1/os-availability-zone/detail", .admin, 200),
+    .init(
+      "POST compute/v2.1/os-server-external-events", .service, 200,
+      body: #"{"events": [{"name": "volume-extended", "server_uuid": "INSTANCE", "tag": "VOLUME"}]}"#),
   ]
 
   private static let pumice: [PolicyExpectation] = [

@@ -113,7 +113,7 @@ extension PolicyFixture.Holdings {
   }
 
   /// A path or a body with the names of these things.
-  fileprivate func filled(_ text: String) -> String {
+  func filled(_ text: String) -> String {
     let collection = text.prefix { $0 != "/" }
     let id: String =
       switch collection {
@@ -122,13 +122,14 @@ extension PolicyFixture.Holdings {
       case "messages": "\(message)"
       case "types": "\(type)"
       case "qos-specs": "\(qosSpec)"
+      case "flavors": "1x0MiB"
       default: "\(volume)"
       }
     return [
       ("{id}", id), ("{volume}", "\(attached)"), ("{server}", "\(PolicyFixture.instance.id)"), ("{name}", "n1"),
       ("{key}", collection == "types" ? "multiattach" : "key"), ("{project}", project), ("{class}", "default"),
       ("{encryption}", "\(encryption)"), ("TYPE", "\(type)"), ("VOLUME", "\(volume)"), ("SNAPSHOT", "\(snapshot)"),
-      ("PROJECT", project),
+      ("ATTACHED", "\(attached)"), ("INSTANCE", "\(PolicyFixture.instance.id)"), ("PROJECT", project),
     ].reduce(text) { $0.replacing($1.0, with: $1.1) }
   }
 }
