@@ -224,7 +224,7 @@ struct InventoryComparison {
 
   private func isSettled(_ row: Volume) -> Bool {
     switch row.state {
-    case .available, .extending, .errorExtending, .reverting: true
+    case .available, .extending, .errorExtending, .reverting, .awaitingTransfer: true
     case .creating, .error, .deleting, .deleted: false
     }
   }

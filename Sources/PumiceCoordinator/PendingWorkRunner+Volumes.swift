@@ -90,6 +90,20 @@ extension PendingWorkRunner {
         return try await store.write { $0.noteProgress(volume, progress.done, at: surroundings.now()) }
       }
       try await store.write { try $0.confirmReverted(volume, at: surroundings.now()) }
+    case .describe(let pool):
+      do {
+        let progress = try await settle(volume, on: pool)
+        try await store.write { tables in
+          if progress.isComplete {
+            try tables.confirmDescribed(volume, at: surroundings.now())
+          } else {
+            tables.noteProgress(volume, progress.done, at: surroundings.now())
+          }
+        }
+      } catch let error as StorageError {
+        log(error, "A pool could not be told whose a volume is", volume)
+        try await store.write { $0.noteSettleFailure(volume, error, at: surroundings.now()) }
+      }
     case .erase(let pool):
       do {
         let progress = try await erase(volume.id, from: pool, revision: volume.revision)
@@ -101,7 +115,7 @@ extension PendingWorkRunner {
     }
   }
 
-  /// Makes every earlier call about the volume stale. A volume that is not there can't be changed by any. Done when the
+  /// Tells the pool what the volume is, which makes every earlier call about it stale. A volume that is not there can't be changed by any. Done when the
   /// pool changes nothing about it any more: it may have to end what it had begun.
   private func settle(_ volume: Volume, on pool: PoolName) async throws(StorageError) -> Progress {
     if isLost(pool.node) { return .complete }

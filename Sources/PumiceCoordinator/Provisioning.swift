@@ -177,7 +177,14 @@ extension Tables {
     put(volume)
   }
 
-  /// The pool has not heard yet that a revert was given up: it is told again for as long as it takes.
+  /// The pool has heard whose the volume is.
+  public mutating func confirmDescribed(_ asked: Volume, at now: Timestamp) throws(StorageError) {
+    guard var volume = unchanged(asked) else { return }
+    try volume.confirmDescribed(at: now)
+    put(volume)
+  }
+
+  /// The pool has not heard yet that a revert was given up, or whose the volume is: it is told again for as long as it takes.
   public mutating func noteSettleFailure(_ asked: Volume, _ error: StorageError, at now: Timestamp) {
     guard var volume = unchanged(asked) else { return }
     volume.retry.failed(error, at: now)

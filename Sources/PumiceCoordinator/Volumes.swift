@@ -107,6 +107,12 @@ extension Tables {
         "\(volume.label) has \(snapshots.count) snapshot\(snapshots.count == 1 ? "" : "s"), so it can't be deleted: delete "
           + "them first, or all together with cascade.")
     }
+    if let other = snapshots.first(where: { $0.project != volume.project }), project != nil {
+      throw StorageError(
+        .inUse,
+        "\(volume.label) has snapshot \(other.id), which stayed with the project that it came from; it can't be deleted "
+          + "before that.")
+    }
     if let copy = copies(of: id).first {
       throw StorageError(
         .conflict, "\(volume.label) can't be deleted while volume \(copy.id) is being made from it or its snapshots.")

@@ -92,6 +92,7 @@ public typealias AttachmentID = Identifier<Attachment>
 public typealias InstanceID = Identifier<Instance>
 public typealias VolumeTypeID = Identifier<VolumeType>
 public typealias MessageID = Identifier<UserMessage>
+public typealias TransferID = Identifier<Transfer>
 public typealias QoSSpecID = Identifier<QoSSpec>
 public typealias VolumeEncryptionID = Identifier<VolumeEncryption>
 

@@ -59,9 +59,10 @@ public struct QuotaUsage: Sendable, Equatable {
     gigabytesByType[type, default: 0] += size
   }
 
-  /// Says no where `volumes` more volumes or `gigabytes` more in all, or one volume of `volumeSize`, would pass a limit.
+  /// Says no where `volumes` more volumes, `snapshots` more snapshots or `gigabytes` more in all, or one volume of `volumeSize`,
+  /// would pass a limit.
   public func check(
-    adding volumes: Int, gigabytes: Int, volumeSize: Int, type: VolumeType, against quota: QuotaSet
+    adding volumes: Int, snapshots: Int = 0, gigabytes: Int, volumeSize: Int, type: VolumeType, against quota: QuotaSet
   ) throws(StorageError) {
     let perVolume = quota.limit("per_volume_gigabytes")
     if perVolume >= 0, volumeSize > perVolume {
@@ -75,6 +76,8 @@ public struct QuotaUsage: Sendable, Equatable {
         ("volumes", self.volumes, volumes), ("gigabytes", self.gigabytes, gigabytes),
         ("volumes_\(type.name)", volumesByType[type.id] ?? 0, volumes),
         ("gigabytes_\(type.name)", gigabytesByType[type.id] ?? 0, gigabytes),
+        ("snapshots", self.snapshots, snapshots),
+        ("snapshots_\(type.name)", snapshotsByType[type.id] ?? 0, snapshots),
       ], against: quota)
   }
 

@@ -35,8 +35,8 @@ public struct Snapshot: Sendable, Equatable, Codable {
   }
 
   public let id: SnapshotID
-  public let project: ProjectID
-  public let user: String
+  public private(set) var project: ProjectID
+  public private(set) var user: String
   public var name: String
   public var summary: String
   public var metadata: [String: String]
@@ -95,6 +95,13 @@ public struct Snapshot: Sendable, Equatable, Codable {
 
   /// Whether bytes of it may lie on its pool.
   public var occupiesPool: Bool { state != .deleted && state != .error }
+
+  /// It goes with its volume to another project, in whatever state it is.
+  public mutating func accept(into project: ProjectID, by user: String, at now: Timestamp) {
+    self.project = project
+    self.user = user
+    updatedAt = now
+  }
 
   // MARK: Transitions. Each throws `conflict` where the drawing has no such arrow.
 

@@ -1,8 +1,8 @@
 /// A virtual disk: one row, one state, and what follows from it.
 ///
-///                   reverting
-///                       ▲
-///                       ▼
+///                   reverting     awaitingTransfer
+///                       ▲          ▲
+///                       ▼          ▼
 ///     creating ──▶ available ◀──▶ extending ──▶ errorExtending
 ///        │             │                             │ (extend again, reset)
 ///        ▼             ▼                             ▼
@@ -22,6 +22,8 @@ public struct Volume: Sendable, Equatable, Codable {
     /// There, getting back the content of a snapshot; ends as `available`, with the snapshot's content or, with a message,
     /// with the content that it had: never with a mixture.
     case reverting
+    /// There, and offered to another project; ends as `available`, theirs or still ours. Nothing else happens to it meanwhile.
+    case awaitingTransfer = "awaiting-transfer"
     /// Could not be made; has no bytes anywhere that anybody needs. Delete it.
     case error
     /// Going; ends as `deleted`, retried for as long as the node takes.
@@ -42,13 +44,15 @@ public struct Volume: Sendable, Equatable, Codable {
     case revert(PoolName, to: SnapshotID)
     /// Ensure that no earlier call about the volume, wherever it is under way, can change it any more.
     case settle(PoolName)
+    /// Ensure that the volume says there whose it is.
+    case describe(PoolName)
     /// Ensure that the volume and its bytes are gone from this pool.
     case erase(PoolName)
   }
 
   public let id: VolumeID
-  public let project: ProjectID
-  public let user: String
+  public private(set) var project: ProjectID
+  public private(set) var user: String
   public var name: String
   public var summary: String
   public var metadata: [String: String]
@@ -74,6 +78,8 @@ public struct Volume: Sendable, Equatable, Codable {
   public private(set) var targetSnapshot: SnapshotID?
   /// While `creating`: the pools that refused or failed it, which are not asked again.
   public private(set) var triedPools: [PoolName]
+  /// Whether it may say on its pool that it is somebody else's. `nil` is `false`.
+  public private(set) var isMislabelled: Bool?
   /// When the agent confirmed the present size; capacity reports older than this do not know of it.
   public private(set) var confirmedAt: Timestamp?
   public var retry: Retry
@@ -113,7 +119,8 @@ public struct Volume: Sendable, Equatable, Codable {
     case .extending: targetSize.flatMap { size in pool.map { .extend($0, to: size) } }
     case .reverting: pool.map { pool in targetSnapshot.map { .revert(pool, to: $0) } ?? .settle(pool) }
     case .deleting: pool.map { .erase($0) }
-    case .available, .errorExtending, .error, .deleted: nil
+    case .available: isMislabelled == true ? pool.map { .describe($0) } : nil
+    case .errorExtending, .awaitingTransfer, .error, .deleted: nil
     }
   }
 
@@ -164,6 +171,8 @@ public struct Volume: Sendable, Equatable, Codable {
     state = .available
     failure = nil
     confirmedAt = now
+    // The call that made it so has told its pool all.
+    isMislabelled = nil
     advance(at: now)
   }
 
@@ -211,6 +220,37 @@ public struct Volume: Sendable, Equatable, Codable {
     try require(state == .reverting, "made available")
     state = .available
     targetSnapshot = nil
+    advance(at: now)
+  }
+
+  /// Offers it to another project. That nothing holds it or reads it is the caller's to know.
+  public mutating func offer(at now: Timestamp) throws(StorageError) {
+    try require(state == .available, "transferred")
+    state = .awaitingTransfer
+    advance(at: now)
+  }
+
+  /// Ends the offer: the volume stays where it is.
+  public mutating func takeBack(at now: Timestamp) throws(StorageError) {
+    try require(state == .awaitingTransfer, "taken back")
+    state = .available
+    advance(at: now)
+  }
+
+  /// Ends the offer: the volume is the other project's from now on, and is to say so on its pool.
+  public mutating func accept(into project: ProjectID, by user: String, at now: Timestamp) throws(StorageError) {
+    try require(state == .awaitingTransfer, "accepted")
+    self.project = project
+    self.user = user
+    state = .available
+    isMislabelled = true
+    advance(at: now)
+  }
+
+  /// It says on its pool what it is.
+  public mutating func confirmDescribed(at now: Timestamp) throws(StorageError) {
+    try require(state == .available && isMislabelled == true, "described")
+    isMislabelled = nil
     advance(at: now)
   }
 

@@ -21,12 +21,17 @@ struct Cloud: Sendable {
 
   /// Starts everything, and returns when the guest is up.
   func start() async throws {
+    try await startDaemons()
+    try await fleet.guest.start()
+  }
+
+  /// The same without a guest.
+  func startDaemons() async throws {
     async let target: Void = fleet.target.start()
     async let libvirt: Void = fleet.libvirt.start()
     async let coordinator: Void = fleet.coordinator.daemon.start()
     _ = try await (target, libvirt, coordinator)
     try await fleet.agent.daemon.start()
-    try await fleet.guest.start()
   }
 
   /// What OpenStack's clients read: as whom, and for which project.

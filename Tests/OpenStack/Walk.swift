@@ -56,7 +56,9 @@ struct Walk {
   /// The variables by which the client finds the cloud.
   let environment: [String: String]
 
-  func take(_ steps: [Step], sourceLocation: SourceLocation = #_sourceLocation) async throws {
+  /// Gives what each step printed as JSON; `null` for one that printed something else.
+  @discardableResult
+  func take(_ steps: [Step], sourceLocation: SourceLocation = #_sourceLocation) async throws -> [JSON] {
     let clients = try await bed.run(["\(Self.scripts)/make-clients.sh"], within: .seconds(300))
     guard let folder = clients.split(separator: "\n").last else {
       throw TestBedFailure("make-clients.sh named no folder.")
@@ -80,6 +82,7 @@ struct Walk {
         sourceLocation: sourceLocation)
     }
     #expect(results.count == steps.count)
+    return results.map { (try? JSONDecoder().decode(JSON.self, from: Data($0.output.utf8))) ?? .null }
   }
 
   private static func difference(of result: Result, from outcome: Step.Outcome) -> String? {

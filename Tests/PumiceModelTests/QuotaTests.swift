@@ -19,6 +19,19 @@ struct QuotaTests {
     #expect(usage.gigabytesByType[type.id] == 17)
   }
 
+  @Test func volumesAndSnapshotsThatComeTogetherCountTogether() throws {
+    let usage = QuotaUsage()
+    let quota = QuotaSet(project: "p", limits: ["snapshots": 2, "gigabytes": 30, "snapshots_ssd": 1])
+    try usage.check(adding: 1, snapshots: 1, gigabytes: 30, volumeSize: 10, type: type, against: quota)
+    for (snapshots, gigabytes, resource) in [(3, 30, "snapshots"), (1, 31, "gigabytes"), (2, 30, "snapshots_ssd")] {
+      let error = #expect(throws: StorageError.self) {
+        try usage.check(
+          adding: 1, snapshots: snapshots, gigabytes: gigabytes, volumeSize: 10, type: type, against: quota)
+      }
+      #expect(error?.message.contains("exceeded for \(resource)") == true)
+    }
+  }
+
   @Test func deletedVolumesAndOnlyTheyAreFree() throws {
     var volume = Volume.make()
     try volume.fail("x", at: .start)

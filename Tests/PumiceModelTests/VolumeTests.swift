@@ -110,10 +110,13 @@ struct VolumeTests {
   /// Which transitions each state allows. Whatever is not here must throw `conflict` and change nothing.
   private static let allowed: [Volume.State: Set<String>] = [
     .creating: ["place", "abandonPool", "fail", "confirm"],
-    .available: ["beginExtending", "beginReverting", "beginDeleting", "reset available"],
+    .available: [
+      "beginExtending", "beginReverting", "beginDeleting", "reset available", "offer", "confirmDescribed",
+    ],
     .extending: ["confirm", "failExtending"],
     .errorExtending: ["beginExtending", "beginDeleting", "reset available"],
     .reverting: ["giveUpReverting", "finishReverting"],
+    .awaitingTransfer: ["takeBack", "accept"],
     .error: ["beginDeleting", "reset error"],
     .deleting: ["finishDeleting"],
     .deleted: [],
@@ -129,6 +132,10 @@ struct VolumeTests {
     "beginReverting": { try $0.beginReverting(to: SnapshotID(high: 1, low: 1), at: .start) },
     "giveUpReverting": { try $0.giveUpReverting(at: .start) },
     "finishReverting": { try $0.finishReverting(at: .start) },
+    "offer": { try $0.offer(at: .start) },
+    "takeBack": { try $0.takeBack(at: .start) },
+    "accept": { try $0.accept(into: "other", by: "otto", at: .start) },
+    "confirmDescribed": { try $0.confirmDescribed(at: .start) },
     "beginDeleting": { try $0.beginDeleting(at: .start) },
     "finishDeleting": { try $0.finishDeleting(at: .start) },
     "reset available": { try $0.reset(to: .available, at: .start) },
@@ -179,9 +186,29 @@ struct VolumeTests {
     for volume in try Self.volumes(in: state) { #expect(volume.pendingWork != nil) }
   }
 
-  @Test(arguments: [Volume.State.available, .errorExtending, .error, .deleted])
+  @Test(arguments: [Volume.State.available, .errorExtending, .awaitingTransfer, .error, .deleted])
   func noRestingStateHasPendingWork(_ state: Volume.State) throws {
-    for volume in try Self.volumes(in: state) { #expect(volume.pendingWork == nil) }
+    for volume in try Self.volumes(in: state) where volume.isMislabelled != true {
+      #expect(volume.pendingWork == nil)
+    }
+  }
+
+  @Test func whoeverAcceptsAVolumeOwnsItAndItIsToSaySo() throws {
+    var volume = try Self.volume(in: .awaitingTransfer)
+    try volume.accept(into: "other", by: "otto", at: later)
+    #expect(volume.project == "other" && volume.user == "otto" && volume.state == .available)
+    #expect(volume.pendingWork == .describe(.vg1))
+    var extended = volume
+    try extended.beginExtending(to: .gibibytes(99), at: later)
+    try extended.confirm(at: later)
+    #expect(extended.pendingWork == nil, "The extend has said it already.")
+    var offered = volume
+    try offered.offer(at: later)
+    #expect(offered.pendingWork == nil)
+    try offered.takeBack(at: later)
+    #expect(offered.pendingWork == .describe(.vg1), "Nobody has said it yet.")
+    try volume.confirmDescribed(at: later)
+    #expect(volume.pendingWork == nil)
   }
 
   @Test func aNewStateForgetsOldFailures() throws {
@@ -212,7 +239,11 @@ struct VolumeTests {
     var other = available
     switch state {
     case .creating: return [fresh, placed]
-    case .available: return [available]
+    case .available:
+      try other.offer(at: .start)
+      try other.accept(into: "other", by: "otto", at: .start)
+      return [available, other]
+    case .awaitingTransfer: try other.offer(at: .start)
     case .extending, .errorExtending:
       try other.beginExtending(to: .gibibytes(20), at: .start)
       if state == .errorExtending { try other.failExtending("no room", at: .start) }

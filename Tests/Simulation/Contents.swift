@@ -165,7 +165,7 @@ extension Volume {
   /// Whether its pool must have it.
   fileprivate var isThere: Bool {
     switch state {
-    case .available, .extending, .errorExtending, .reverting: true
+    case .available, .extending, .errorExtending, .reverting, .awaitingTransfer: true
     case .creating, .error, .deleting, .deleted: false
     }
   }

@@ -46,6 +46,12 @@ struct Invariants {
       for extra in pools.subtracting(rows) { violations.append("On \(node.name), and not in the store: \(extra).") }
       for missing in rows.subtracting(pools) { violations.append("Not on \(node.name): \(missing).") }
 
+      for (id, project) in node.owners() {
+        if let row = tables.volumes[id], row.state == .available, row.project != project {
+          violations.append("Volume \(id) says on \(node.name) that it is of \(project), and is of \(row.project).")
+        }
+      }
+
       let snapshots = node.storedSnapshots()
       let kept = Set(snapshots.map { "\($0.id) of \($0.volume) \(node.pool($0.pool)) \($0.size)" })
       let taken = Set(
@@ -100,7 +106,16 @@ struct Invariants {
         violations.append("Volume \(attachment.volume) is attached twice.")
       }
     }
+    let offered = tables.transfers.values.map(\.volume)
+    let awaiting = Set(tables.volumes.values.filter { $0.state == .awaitingTransfer }.map(\.id))
+    if Set(offered) != awaiting || offered.count != awaiting.count {
+      violations.append("The offers are not those of the volumes that await a transfer.")
+    }
     for project in ["red", "blue"] {
+      let rows = tables.volumes.values.filter { $0.project == project && $0.state != .deleted }.map(\.id)
+      if Set(tables.volumeIDs(of: project)) != Set(rows) {
+        violations.append("The index of \(project) does not have its volumes.")
+      }
       var usage = QuotaUsage()
       for volume in tables.volumes.values where volume.project == project { usage.count(volume) }
       for snapshot in tables.snapshots.values where snapshot.project == project { usage.count(snapshot) }

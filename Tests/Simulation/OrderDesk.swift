@@ -64,6 +64,28 @@ struct OrderDesk {
     give { tables, now in try tables.deleteVolume(volume.id, of: nil, cascades: cascades, at: now) }
   }
 
+  // MARK: Transfers
+
+  func offer(_ volume: Volume) {
+    let (surroundings, leavesSnapshots) = (surroundings, world.chance(30))
+    give { tables, now in
+      try tables.offerVolume(volume.id, of: nil, leavesSnapshots: leavesSnapshots, at: now, in: surroundings)
+    } then: { [workload] offer in
+      if let offer { workload.keys.withLock { $0[offer.transfer.id] = offer.key } }
+    }
+  }
+
+  /// Mostly somebody accepts it, sometimes it is taken back. Without the key, which a coordinator that died never told, there is
+  /// nothing else.
+  func end(_ transfer: Transfer) {
+    if let key = workload.keys.withLock({ $0[transfer.id] }), world.chance(80) {
+      let project = world.chance(70) ? (transfer.project == "red" ? "blue" : "red") : transfer.project
+      give { tables, now in try tables.acceptTransfer(transfer.id, key: key, into: project, by: "", at: now) }
+    } else {
+      give { tables, now in try tables.withdrawTransfer(transfer.id, of: nil, at: now) }
+    }
+  }
+
   // MARK: Attachments
 
   func attach(_ volume: Volume, to instance: InstanceID) {

@@ -117,6 +117,9 @@ final class SimulatedNode: Sendable {
     disk.volumes.map { Inventory.StoredVolume(id: $0.id, backend: "mem", pool: $0.pool, size: $0.size) }
   }
 
+  /// Whose the volumes say that they are.
+  func owners() -> [VolumeID: ProjectID] { disk.owners }
+
   func storedSnapshots() -> [Inventory.StoredSnapshot] {
     disk.snapshots.map {
       Inventory.StoredSnapshot(id: $0.id, volume: $0.volume, backend: "mem", pool: $0.pool, size: $0.size)

@@ -20,6 +20,8 @@ final class Workload: Sendable {
   let fleet: Fleet
   let contents: Contents
   let promises = Mutex(Promises())
+  /// The keys of offers, for those who were told them.
+  let keys = Mutex<[TransferID: String]>([:])
 
   init(fleet: Fleet, contents: Contents) {
     self.fleet = fleet
@@ -39,7 +41,7 @@ final class Workload: Sendable {
     let (world, tables) = (fleet.world, desk.tables)
     let volumes = tables.volumes.values.filter { $0.state != .deleted }.sorted { $0.id < $1.id }
     let snapshots = tables.snapshots.values.filter { $0.state != .deleted }.sorted { $0.id < $1.id }
-    switch world.random(0...28) {
+    switch world.random(0...30) {
     case 0...5: desk.create()
     case 6...11:
       // Mostly one that may be attached, sometimes one that must be refused.
@@ -56,7 +58,14 @@ final class Workload: Sendable {
     case 23...24: if let snapshot = world.pick(snapshots) { desk.copy(snapshot) }
     case 25: if let volume = world.pick(volumes) { desk.copy(volume) }
     case 26...27: if let snapshot = world.pick(snapshots) { desk.revert(to: snapshot) }
-    default: if let snapshot = world.pick(snapshots) { desk.delete(snapshot) }
+    case 28: if let snapshot = world.pick(snapshots) { desk.delete(snapshot) }
+    default:
+      let offers = tables.transfers.values.sorted { $0.id < $1.id }
+      if let transfer = world.pick(offers) {
+        desk.end(transfer)
+      } else if let volume = world.pick(volumes) {
+        desk.offer(volume)
+      }
     }
   }
 

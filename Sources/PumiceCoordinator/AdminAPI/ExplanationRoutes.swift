@@ -111,6 +111,7 @@ private struct Explanation: Encodable {
     case .extend(let pool, let size): "extend on \(pool) to \(size)"
     case .revert(let pool, let snapshot): "revert on \(pool) to snapshot \(snapshot)"
     case .settle(let pool): "settle a revert that was given up on \(pool)"
+    case .describe(let pool): "say on \(pool) whose it is"
     case .erase(let pool): "erase from \(pool)"
     }
   }

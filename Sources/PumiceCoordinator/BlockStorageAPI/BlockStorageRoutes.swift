@@ -22,6 +22,7 @@ struct BlockStorageRoutes {
     addTypeAccess(to: routes)
     addTypeEncryption(to: routes)
     addQoSSpecs(to: routes)
+    addTransfers(to: routes)
     addQuotas(to: routes)
     addServices(to: routes)
     addPools(to: routes)

@@ -24,6 +24,7 @@ struct VolumeRow: ListedRow {
     case .extending: return "extending"
     case .errorExtending: return "error_extending"
     case .reverting: return "reverting"
+    case .awaitingTransfer: return "awaiting-transfer"
     case .error: return "error"
     case .deleting: return "deleting"
     case .deleted: return "deleted"

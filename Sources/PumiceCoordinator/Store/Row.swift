@@ -13,6 +13,7 @@ public enum Row: Sendable, Equatable {
   case message(UserMessage)
   case revocation(Revocation)
   case qosSpec(QoSSpec)
+  case transfer(Transfer)
 
   /// The tables, by their names in the database.
   public enum Table: String, Sendable, CaseIterable, Codable {
@@ -20,6 +21,7 @@ public enum Row: Sendable, Equatable {
     case volumeTypes = "volume_types"
     case quotas, nodes, messages, revocations
     case qosSpecs = "qos_specs"
+    case transfers
   }
 
   public struct Key: Hashable, Sendable {
@@ -40,6 +42,7 @@ public enum Row: Sendable, Equatable {
     case .message(let message): Key(table: .messages, id: message.id.description)
     case .revocation(let revocation): Key(table: .revocations, id: revocation.audit)
     case .qosSpec(let spec): Key(table: .qosSpecs, id: spec.id.description)
+    case .transfer(let transfer): Key(table: .transfers, id: transfer.id.description)
     }
   }
 }

@@ -100,7 +100,7 @@ public final class SQLiteJournal: Journal {
             "CREATE TABLE \(table) (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL CHECK (json_valid(body))) STRICT")
       }
     }
-    for (number, table) in [(2, "snapshots"), (3, "revocations"), (4, "qos_specs")] {
+    for (number, table) in [(2, "snapshots"), (3, "revocations"), (4, "qos_specs"), (5, "transfers")] {
       migrator.registerMigration("\(number): \(table)") { database in
         try database.execute(
           sql:
@@ -132,6 +132,7 @@ extension Row {
     case .messages: self = .message(try decoder.decode(UserMessage.self, from: json))
     case .revocations: self = .revocation(try decoder.decode(Revocation.self, from: json))
     case .qosSpecs: self = .qosSpec(try decoder.decode(QoSSpec.self, from: json))
+    case .transfers: self = .transfer(try decoder.decode(Transfer.self, from: json))
     }
   }
 
@@ -147,6 +148,7 @@ extension Row {
     case .message(let message): try encoder.encode(message)
     case .revocation(let revocation): try encoder.encode(revocation)
     case .qosSpec(let spec): try encoder.encode(spec)
+    case .transfer(let transfer): try encoder.encode(transfer)
     }
   }
 }

@@ -18,6 +18,7 @@ public struct Tables: Sendable {
   /// Of tokens that were given out here, by their audit ids.
   public private(set) var revocations: TreeDictionary<String, Revocation> = [:]
   public private(set) var qosSpecs: TreeDictionary<QoSSpecID, QoSSpec> = [:]
+  public private(set) var transfers: TreeDictionary<TransferID, Transfer> = [:]
 
   /// The latest report of each node since the coordinator started.
   public var observations: TreeDictionary<NodeName, Observation> = [:]
@@ -54,9 +55,14 @@ public struct Tables: Sendable {
 
   public mutating func put(_ volume: Volume) {
     let old = volumes.updateValue(volume, forKey: volume.id)
+    let isNewInProject = old?.project != volume.project
+    if let old, isNewInProject {
+      volumesByProject[old.project]?.remove(volume.id)
+      claimsByProject[old.project]?[volume.id] = nil
+    }
     if volume.state == .deleted {
       volumesByProject[volume.project]?.remove(volume.id)
-    } else if old == nil {
+    } else if isNewInProject {
       volumesByProject[volume.project, default: []].insert(volume.id)
     }
     let claim = Claim(volume)
@@ -77,7 +83,11 @@ public struct Tables: Sendable {
   }
 
   public mutating func put(_ snapshot: Snapshot) {
-    snapshots[snapshot.id] = snapshot
+    let old = snapshots.updateValue(snapshot, forKey: snapshot.id)
+    if let old, old.project != snapshot.project {
+      snapshotsByProject.remove(old.id, of: old.project)
+      snapshotClaimsByProject[old.project]?[old.id] = nil
+    }
     if snapshot.state == .deleted {
       snapshotsByVolume.remove(snapshot.id, of: snapshot.volume)
       snapshotsByProject.remove(snapshot.id, of: snapshot.project)
@@ -170,6 +180,16 @@ public struct Tables: Sendable {
     changes.append(.remove(Row.qosSpec(spec).key))
   }
 
+  public mutating func put(_ transfer: Transfer) {
+    transfers[transfer.id] = transfer
+    changes.append(.put(.transfer(transfer)))
+  }
+
+  public mutating func remove(_ transfer: Transfer) {
+    transfers[transfer.id] = nil
+    changes.append(.remove(Row.transfer(transfer).key))
+  }
+
   /// Forgets a tombstone. Only for rows so old that no late call about them can be under way.
   public mutating func removeTombstone(_ volume: Volume) {
     precondition(volume.state == .deleted, "Only tombstones are removed.")
@@ -202,6 +222,7 @@ public struct Tables: Sendable {
     case .message(let message): put(message)
     case .revocation(let revocation): put(revocation)
     case .qosSpec(let spec): put(spec)
+    case .transfer(let transfer): put(transfer)
     }
   }
 

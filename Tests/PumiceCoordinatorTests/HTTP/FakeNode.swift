@@ -7,6 +7,7 @@ final class FakeNode: NodeAPI {
   private struct State {
     var instances: [Instance]
     var volumes: [VolumeID: ByteCount] = [:]
+    var owners: [VolumeID: ProjectID] = [:]
     var snapshots: [SnapshotID: VolumeID] = [:]
     var exports: [AttachmentID: VolumeID] = [:]
     var initiators: [AttachmentID: String] = [:]
@@ -91,6 +92,8 @@ final class FakeNode: NodeAPI {
   /// What was ordered for the disks of volumes, the last time that one was connected.
   var limits: [VolumeID: DiskLimits] { state.withLock { $0.limits } }
   var volumes: [VolumeID: ByteCount] { state.withLock { $0.volumes } }
+  /// Whose volumes are, as it was told last.
+  var owners: [VolumeID: ProjectID] { state.withLock { $0.owners } }
   var snapshots: [SnapshotID: VolumeID] { state.withLock { $0.snapshots } }
   var connections: Int { state.withLock { $0.connections.count } }
 
@@ -177,6 +180,7 @@ final class FakeNode: NodeAPI {
         guard state.volumes[volume] != nil else { throw StorageError(.notFound, "No such volume.") }
       case nil: break
       }
+      state.owners[id] = request.description.project
       if let answer = answer("ensure volume", about: id, request, &state) {
         if answer.isComplete { state.volumes[id] = max(request.size, state.volumes[id] ?? .zero) }
         return answer

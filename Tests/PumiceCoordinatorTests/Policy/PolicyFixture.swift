@@ -20,6 +20,8 @@ struct PolicyFixture: Sendable {
     let type: VolumeTypeID
     let encryption: VolumeEncryptionID
     let qosSpec: QoSSpecID
+    /// Of a volume of its own.
+    let transfer: TransferID
   }
 
   static let instance = Instance(id: .random(), name: "vm", status: .active)
@@ -72,7 +74,7 @@ extension PolicyFixture.Holdings {
     self.project = project
     tables.setQuota(["volumes": -1, "snapshots": -1], of: project)
     var volumes: [Volume] = []
-    for _ in 0..<2 {
+    for _ in 0..<3 {
       var order = VolumeOrder(project: project, size: .gibibytes(1))
       order.metadata = ["key": "value"]
       let volume = try tables.createVolume(order, policy: policy, at: surroundings.now(), in: surroundings)
@@ -83,6 +85,7 @@ extension PolicyFixture.Holdings {
     }
     volume = volumes[0].id
     attached = volumes[1].id
+    transfer = try tables.offerVolume(volumes[2].id, of: project, at: surroundings.now(), in: surroundings).transfer.id
     var order = SnapshotOrder(of: volume)
     order.metadata = ["key": "value"]
     let snapshot = try tables.createSnapshot(order, of: project, at: surroundings.now(), in: surroundings)
@@ -123,6 +126,7 @@ extension PolicyFixture.Holdings {
       case "types": "\(type)"
       case "qos-specs": "\(qosSpec)"
       case "flavors": "1x0MiB"
+      case "os-volume-transfer", "volume-transfers": "\(transfer)"
       default: "\(volume)"
       }
     return [

@@ -29,6 +29,7 @@ struct JournalConformance {
       .qosSpec(
         try QoSSpec(
           id: .random(), name: "q", consumer: .both, rules: ["total_iops_sec": "5"], createdAt: .start)),
+      .transfer(Transfer(id: .random(), of: volume, leavesSnapshots: true, keyDigest: "d", createdAt: .start)),
     ]
     try await journal.commit(rows.map { .put($0) })
     #expect(try await sorted(journal) == sorted(rows))

@@ -115,6 +115,11 @@ public final class InMemoryDisk: Sendable {
     entries.compactMap { id, entry in entry.isWhole ? (id, entry.pool, entry.size) : nil }
   }
 
+  /// Whose every whole volume says that it is.
+  public var owners: [VolumeID: ProjectID] {
+    Dictionary(uniqueKeysWithValues: entries.compactMap { $1.isWhole ? ($0, $1.description.project) : nil })
+  }
+
   /// Erases everything half-made.
   func sweep(givesSpace: Bool) {
     for (id, entry) in entries where !entry.isWhole { erase(id, pool: entry.pool, givesSpace: givesSpace) }
