@@ -27,9 +27,11 @@ public struct Coordinator: Service {
   ///
   /// - Parameters:
   ///   - directory: Where agents are found, for tests; over HTTP if `nil`.
+  ///   - logLevel: What operators change, of a logger whose handler follows it.
   ///   - announce: Told the address, such as `http://127.0.0.1:8776`, once requests are taken in.
   public static func open(
     _ configuration: CoordinatorConfiguration, directory: (any NodeDirectory)? = nil, logger: Logger,
+    logLevel: LogLevel = LogLevel(.info),
     announce: @escaping @Sendable (String) async -> Void = { _ in }
   ) async throws -> Coordinator {
     let surroundings = Surroundings.system()
@@ -54,7 +56,8 @@ public struct Coordinator: Service {
     let scheme = configuration.tls == nil ? "http" : "https"
     let api = CoordinatorAPI(
       store: store, policy: policy, surroundings: surroundings, authenticator: authenticator, joinToken: joinToken,
-      watch: watch, scheme: scheme, authority: configuration.listen.description, hostName: hostName())
+      watch: watch, scheme: scheme, authority: configuration.listen.description, hostName: hostName(),
+      logLevel: logLevel)
     var application = Application(
       responder: api.router().buildResponder(),
       server: try server(configuration.tls),

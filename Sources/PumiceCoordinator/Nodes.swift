@@ -62,7 +62,7 @@ extension Tables {
   /// - Parameter only: The one node that comes into question; `nil` when any does.
   public func isWaitingForNodes(only: NodeName? = nil, policy: Policy, at now: Timestamp) -> Bool {
     nodes.values.contains {
-      $0.isEnabled && (only == nil || only == $0.name) && isAwaited($0.name, policy: policy, at: now)
+      $0.takesVolumes && (only == nil || only == $0.name) && isAwaited($0.name, policy: policy, at: now)
     }
   }
 
@@ -123,8 +123,8 @@ extension Tables {
     for claim in snapshotClaims(on: name).values { add(claim) }
     return PoolState(
       name: name, availabilityZone: node.availabilityZone,
-      isNodeUp: policy.map { isUp(name.node, policy: $0, at: now) } ?? true, isNodeEnabled: node.isEnabled,
-      disabledReason: node.disabledReason, report: report, promised: promised, unconfirmed: unconfirmed,
+      isNodeUp: policy.map { isUp(name.node, policy: $0, at: now) } ?? true, isNodeEnabled: node.takesVolumes,
+      disabledReason: node.refusalReason, report: report, promised: promised, unconfirmed: unconfirmed,
       volumeCount: claims.count)
   }
 

@@ -63,7 +63,9 @@ extension Tables {
   func type(
     of order: VolumeOrder, like original: Original?, at now: Timestamp
   ) throws(StorageError) -> VolumeType {
-    guard let original else { return try volumeType(order.type) }
+    guard let original else {
+      return order.type == nil ? try defaultType(of: order.project) : try volumeType(order.type)
+    }
     guard let name = order.type else {
       guard let type = types[original.type] else {
         throw StorageError(.failed, "\(original.label) has a type that is not there.")

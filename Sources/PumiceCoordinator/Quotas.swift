@@ -5,7 +5,7 @@ import PumiceModel
 extension Tables {
   /// Sets the limits that are given and leaves the rest. A limit below what is in use stops only what comes.
   mutating func setQuota(_ limits: [String: Int], of project: ProjectID) {
-    var quota = quota(of: project)
+    var quota = quotas[project] ?? QuotaSet(project: project)
     quota.limits.merge(limits) { _, new in new }
     put(quota)
   }
@@ -14,6 +14,18 @@ extension Tables {
   mutating func resetQuota(of project: ProjectID) {
     guard quotas[project] != nil else { return }
     put(QuotaSet(project: project))
+  }
+
+  /// The limits of a class. Those of `default` hold for every project that has none of its own.
+  func quotaClass(_ name: String) -> QuotaSet {
+    quotaClasses[name] ?? QuotaSet(project: name)
+  }
+
+  /// Sets the limits that are given and leaves the rest.
+  mutating func setQuotaClass(_ limits: [String: Int], of name: String) {
+    var quota = quotaClass(name)
+    quota.limits.merge(limits) { _, new in new }
+    putClass(quota)
   }
 
   /// What a quota may limit, each with what the project has of it.

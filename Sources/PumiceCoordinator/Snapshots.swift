@@ -40,6 +40,7 @@ extension Tables {
   ) throws(StorageError) -> Snapshot {
     let volume = try volume(order.volume, of: project)
     let pool = try readablePool(of: volume, to: "have a snapshot taken")
+    try requireThawed(pool, to: "have a snapshot taken", volume.label)
     if let holder = holders(of: volume.id).first, !order.mayBeAttached {
       throw StorageError(
         .conflict,
@@ -68,6 +69,7 @@ extension Tables {
   ) throws(StorageError) {
     var snapshot = try snapshot(id, of: project)
     if snapshot.state == .deleting { return }
+    try requireThawed(snapshot.pool, to: "be deleted", snapshot.label)
     try requireUnread(snapshot)
     if let volume = volumes[snapshot.volume], volume.state == .reverting {
       throw StorageError(.conflict, "\(snapshot.label) can't be deleted while \(volume.label) is reverting.")

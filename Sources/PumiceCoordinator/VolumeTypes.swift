@@ -90,6 +90,10 @@ extension Tables {
     guard type.name != VolumeType.defaultName else {
       throw StorageError(.conflict, "Volume type \(type.name) is the default one, so it can't be deleted.")
     }
+    if let chosen = defaultTypes.values.first(where: { $0.type == id }) {
+      throw StorageError(
+        .inUse, "Volume type \(type.name) is the default one of project \(chosen.project), so it can't be deleted.")
+    }
     let users = volumes.values.count { $0.type == id && $0.state != .deleted }
     guard users == 0 else {
       throw StorageError(

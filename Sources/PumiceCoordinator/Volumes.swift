@@ -95,6 +95,7 @@ extension Tables {
   ) throws(StorageError) {
     var volume = try volume(id, of: project)
     if volume.state == .deleting { return }
+    try requireThawed(volume.pool, to: "be deleted", volume.label)
     if let holder = holders(of: id).first {
       throw StorageError(
         .conflict, "\(volume.label) is \(holder.state.rawValue) to instance \(holder.instance), so it can't be deleted."
@@ -132,8 +133,11 @@ extension Tables {
     throw StorageError(.notFound, "Volume type '\(name)' could not be found.", field: "volume_type")
   }
 
+  /// What the project may have: its own limits, and the default class's where it has none.
   public func quota(of project: ProjectID) -> QuotaSet {
-    quotas[project] ?? QuotaSet(project: project)
+    let own = quotas[project] ?? QuotaSet(project: project)
+    guard let defaults = quotaClasses[QuotaSet.defaultClass] else { return own }
+    return QuotaSet(project: project, limits: defaults.limits.merging(own.limits) { _, own in own })
   }
 
   public func usage(of project: ProjectID) -> QuotaUsage {

@@ -7,6 +7,9 @@ public struct Node: Sendable, Equatable, Codable {
   /// A disabled node gets no new volumes; what it has keeps being served.
   public var isEnabled: Bool
   public var disabledReason: String?
+  /// Whether everything on it stays as it is: no new volumes, and none of its volumes and snapshots is deleted or kept in a new
+  /// snapshot. What it has keeps being served. `nil` is `false`.
+  public var isFrozen: Bool?
   /// The operator's word that the machine will not come back: work that waits for it ends without it.
   public var isLost: Bool
   public let registeredAt: Timestamp
@@ -25,6 +28,12 @@ public struct Node: Sendable, Equatable, Codable {
     self.registeredAt = registeredAt
     updatedAt = registeredAt
   }
+
+  /// Whether new volumes may be put there.
+  public var takesVolumes: Bool { isEnabled && isFrozen != true }
+
+  /// Why not, as an operator said it.
+  public var refusalReason: String? { isFrozen == true ? "frozen" : disabledReason }
 }
 
 /// What a pool has and can do, in bytes, as its storage says now.

@@ -10,6 +10,9 @@ public struct QuotaSet: Sendable, Equatable, Codable {
     self.limits = limits
   }
 
+  /// The class whose limits hold for projects without their own.
+  public static let defaultClass = "default"
+
   /// Cinder's defaults.
   public static let defaults: [String: Int] = [
     "volumes": 10, "snapshots": 10, "gigabytes": 1000, "per_volume_gigabytes": -1, "backups": 10,

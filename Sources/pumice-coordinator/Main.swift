@@ -70,10 +70,10 @@ struct PumiceCoordinatorCommand: AsyncParsableCommand {
         }
       }
       let settings = try CoordinatorConfiguration(file: file, environment: environment, flags: flags)
-      LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-      var logger = Logger(label: "pumice-coordinator")
-      logger.logLevel = settings.logLevel
-      coordinator = try await Coordinator.open(settings, logger: logger) { address in
+      let level = LogLevel(settings.logLevel)
+      LoggingSystem.bootstrap { LeveledLogHandler(StreamLogHandler.standardError(label: $0), from: level) }
+      let logger = Logger(label: LogLevel.loggerName)
+      coordinator = try await Coordinator.open(settings, logger: logger, logLevel: level) { address in
         print("pumice-coordinator listens on \(address)")
         fflush(nil)
       }

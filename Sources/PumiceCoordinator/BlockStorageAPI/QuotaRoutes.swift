@@ -18,21 +18,11 @@ extension BlockStorageRoutes {
       return try Response.json(["quota_set": values])
     }
     routes.on(.get, "os-quota-sets/:project/defaults", needs: .readQuotas) { call in
-      try call.quotaDefaults(id: try call.quotaProject(), under: "quota_set")
+      try call.show(call.tables.quotaClass(QuotaSet.defaultClass), id: try call.quotaProject(), under: "quota_set")
     }
     routes.on(.put, "os-quota-sets/:project", needs: .writeQuotas) { call in
       let project = try call.quotaProject()
-      let body = try await call.body()
-      try body.refuseUnknown(except: ["quota_set"])
-      let fields = try body.root("quota_set")
-      let known = Set(call.tables.quotaResources(of: QuotaUsage()).map(\.name))
-      try fields.refuseUnknown(except: known.union(["tenant_id", "project_id", "id", "force"]))
-      var limits: [String: Int] = [:]
-      for name in fields.values.keys where known.contains(name) {
-        limits[name] = try fields.integer(name, in: -1...2_147_483_647)
-      }
-      guard !limits.isEmpty else { throw StorageError.invalid("quota_set", "must have at least one limit.") }
-      let changes = limits
+      let changes = try await call.limits(under: "quota_set", besides: ["tenant_id", "project_id", "id", "force"])
       try await call.api.store.write { $0.setQuota(changes, of: project) }
       call.context.logger.notice(
         "Quota changed", metadata: ["quota.project": "\(project)", "quota.limits": "\(changes)"])
@@ -47,7 +37,19 @@ extension BlockStorageRoutes {
       return Response(status: .ok)
     }
     routes.on(.get, "os-quota-class-sets/:class", needs: .readQuotas) { call in
-      try call.quotaDefaults(id: try call.parameter("class"), under: "quota_class_set")
+      let name = try call.parameter("class")
+      return try call.show(call.tables.quotaClass(name), id: name, under: "quota_class_set")
+    }
+    routes.on(.put, "os-quota-class-sets/:class", needs: .writeQuotas) { call in
+      let name = try call.parameter("class")
+      guard 1...255 ~= name.unicodeScalars.count, !name.unicodeScalars.contains(where: \.isControl) else {
+        throw StorageError.invalid("class", "must be a name of 1 to 255 characters.")
+      }
+      let changes = try await call.limits(under: "quota_class_set", besides: ["class_name", "id"])
+      try await call.api.store.write { $0.setQuotaClass(changes, of: name) }
+      call.context.logger.notice(
+        "Quota of a class changed", metadata: ["quota.class": "\(name)", "quota.limits": "\(changes)"])
+      return try call.show(call.tables.quotaClass(name), id: nil, under: "quota_class_set")
     }
     routes.on(.get, "limits", needs: .readQuotas) { call in
       var project = call.caller.project
@@ -109,11 +111,25 @@ extension Call {
     return project
   }
 
-  fileprivate func quotaDefaults(id: String, under key: String) throws -> Response {
-    var values: [String: QuotaValue] = ["id": .project(id)]
-    for (name, _) in tables.quotaResources(of: QuotaUsage()) {
-      values[name] = .limit(QuotaSet.defaults[name] ?? -1)
-    }
+  fileprivate func show(_ quota: QuotaSet, id: String?, under key: String) throws -> Response {
+    var values: [String: QuotaValue] = [:]
+    if let id { values["id"] = .project(id) }
+    for (name, _) in tables.quotaResources(of: QuotaUsage()) { values[name] = .limit(quota.limit(name)) }
     return try Response.json([key: values])
+  }
+
+  /// The limits that a body has, which must be one at least.
+  fileprivate func limits(under key: String, besides others: Set<String>) async throws -> [String: Int] {
+    let body = try await body()
+    try body.refuseUnknown(except: [key])
+    let fields = try body.root(key)
+    let known = Set(tables.quotaResources(of: QuotaUsage()).map(\.name))
+    try fields.refuseUnknown(except: known.union(others))
+    var limits: [String: Int] = [:]
+    for name in fields.values.keys where known.contains(name) {
+      limits[name] = try fields.integer(name, in: -1...2_147_483_647)
+    }
+    guard !limits.isEmpty else { throw StorageError.invalid(key, "must have at least one limit.") }
+    return limits
   }
 }

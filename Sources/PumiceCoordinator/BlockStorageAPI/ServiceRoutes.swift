@@ -13,6 +13,10 @@ private struct ServiceResource: Encodable {
   let state: String
   @OrNull var updatedAt: String?
   @OrNull var disabledReason: String?
+  /// Of backends: they replicate nothing, so that nothing was ever failed over.
+  var replicationStatus: String?
+  var activeBackendID: OrNull<String>?
+  var isFrozen: Bool?
   /// Since 3.7.
   var cluster: OrNull<String>?
   /// Since 3.49: whether the backend itself works.
@@ -23,11 +27,14 @@ private struct ServiceResource: Encodable {
     case updatedAt = "updated_at"
     case disabledReason = "disabled_reason"
     case backendState = "backend_state"
+    case isFrozen = "frozen"
+    case replicationStatus = "replication_status"
+    case activeBackendID = "active_backend_id"
   }
 }
 
 extension BlockStorageRoutes {
-  private static let volumeBinary = "cinder-volume"
+  static let volumeBinary = "cinder-volume"
 
   func addServices(to routes: Routes) {
     routes.on(.get, "os-services", needs: .readServices) { call in
@@ -49,7 +56,7 @@ extension BlockStorageRoutes {
         ZoneResource(
           name: zone,
           isAvailable: tables.nodes.values.contains {
-            $0.availabilityZone == zone && $0.isEnabled && tables.isUp($0.name, policy: policy, at: now)
+            $0.availabilityZone == zone && $0.takesVolumes && tables.isUp($0.name, policy: policy, at: now)
           })
       }
       return try Response.json(["availabilityZoneInfo": zones])
@@ -74,8 +81,10 @@ extension BlockStorageRoutes {
         services.append(
           ServiceResource(
             binary: volumeBinary, host: backend.isEmpty ? node.name : "\(node.name)@\(backend)",
-            zone: node.availabilityZone, status: node.isEnabled ? "enabled" : "disabled", state: isUp ? "up" : "down",
-            updatedAt: observation?.receivedAt.cinder, disabledReason: node.disabledReason,
+            zone: node.availabilityZone, status: node.takesVolumes ? "enabled" : "disabled",
+            state: isUp ? "up" : "down",
+            updatedAt: observation?.receivedAt.cinder, disabledReason: node.refusalReason,
+            replicationStatus: "disabled", activeBackendID: OrNull(wrappedValue: nil), isFrozen: node.isFrozen == true,
             cluster: call.version >= Microversion(3, 7) ? OrNull(wrappedValue: nil) : nil,
             backendState: call.version >= Microversion(3, 49) ? (isUp && works ? "up" : "down") : nil))
       }
@@ -83,10 +92,9 @@ extension BlockStorageRoutes {
     return services
   }
 
-  /// What is switched is the node: all backends of it at once.
   /// The switch is the node's. One that was meant for a backend that the node lacks, or that is not its only one, would do
   /// something else than it says.
-  private static func requireBackend(of host: String, on node: NodeName, _ tables: Tables) throws(StorageError) {
+  static func requireBackend(of host: String, on node: NodeName, _ tables: Tables) throws(StorageError) {
     guard host != node else { return }
     let backend = host.dropFirst(node.count + 1)
     let backends = Set(tables.observations[node]?.report.pools.map(\.backend) ?? [])

@@ -57,7 +57,7 @@ extension BlockStorageRoutes {
       return try Response.json(list)
     }
     routes.on(.get, "types/default", needs: .readTypes) { call in
-      try call.type(try call.tables.volumeType(nil))
+      try call.type(try call.tables.defaultType(of: call.caller.project))
     }
     routes.on(.get, "types/:id", needs: .readTypes) { call in try call.type(try call.typeInPath()) }
     routes.on(.post, "types", needs: .writeTypes) { call in

@@ -1,4 +1,5 @@
 import Hummingbird
+import Logging
 import PumiceModel
 
 /// Everything that the coordinator serves over HTTP.
@@ -25,6 +26,7 @@ struct CoordinatorAPI: Sendable {
   var authority = "127.0.0.1:8776"
   /// The machine that the coordinator runs on, where Cinder would name the scheduler's.
   var hostName = "coordinator"
+  var logLevel = LogLevel(.info)
 
   let volumes = RowShelf<VolumeRow>()
   let snapshots = RowShelf<SnapshotRow>()

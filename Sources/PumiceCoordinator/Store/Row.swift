@@ -14,6 +14,9 @@ public enum Row: Sendable, Equatable {
   case revocation(Revocation)
   case qosSpec(QoSSpec)
   case transfer(Transfer)
+  case defaultType(DefaultVolumeType)
+  /// What projects have that have no quota of their own, by the name of the class: only `default` is one.
+  case quotaClass(QuotaSet)
 
   /// The tables, by their names in the database.
   public enum Table: String, Sendable, CaseIterable, Codable {
@@ -22,6 +25,8 @@ public enum Row: Sendable, Equatable {
     case quotas, nodes, messages, revocations
     case qosSpecs = "qos_specs"
     case transfers
+    case defaultTypes = "default_types"
+    case quotaClasses = "quota_classes"
   }
 
   public struct Key: Hashable, Sendable {
@@ -43,6 +48,8 @@ public enum Row: Sendable, Equatable {
     case .revocation(let revocation): Key(table: .revocations, id: revocation.audit)
     case .qosSpec(let spec): Key(table: .qosSpecs, id: spec.id.description)
     case .transfer(let transfer): Key(table: .transfers, id: transfer.id.description)
+    case .defaultType(let type): Key(table: .defaultTypes, id: type.project)
+    case .quotaClass(let quota): Key(table: .quotaClasses, id: quota.project)
     }
   }
 }

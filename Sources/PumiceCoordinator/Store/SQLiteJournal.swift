@@ -100,7 +100,11 @@ public final class SQLiteJournal: Journal {
             "CREATE TABLE \(table) (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL CHECK (json_valid(body))) STRICT")
       }
     }
-    for (number, table) in [(2, "snapshots"), (3, "revocations"), (4, "qos_specs"), (5, "transfers")] {
+    let tables = [
+      (2, "snapshots"), (3, "revocations"), (4, "qos_specs"), (5, "transfers"), (6, "default_types"),
+      (7, "quota_classes"),
+    ]
+    for (number, table) in tables {
       migrator.registerMigration("\(number): \(table)") { database in
         try database.execute(
           sql:
@@ -133,6 +137,8 @@ extension Row {
     case .revocations: self = .revocation(try decoder.decode(Revocation.self, from: json))
     case .qosSpecs: self = .qosSpec(try decoder.decode(QoSSpec.self, from: json))
     case .transfers: self = .transfer(try decoder.decode(Transfer.self, from: json))
+    case .defaultTypes: self = .defaultType(try decoder.decode(DefaultVolumeType.self, from: json))
+    case .quotaClasses: self = .quotaClass(try decoder.decode(QuotaSet.self, from: json))
     }
   }
 
@@ -149,6 +155,8 @@ extension Row {
     case .revocation(let revocation): try encoder.encode(revocation)
     case .qosSpec(let spec): try encoder.encode(spec)
     case .transfer(let transfer): try encoder.encode(transfer)
+    case .defaultType(let type): try encoder.encode(type)
+    case .quotaClass(let quota): try encoder.encode(quota)
     }
   }
 }

@@ -19,6 +19,8 @@ public struct Tables: Sendable {
   public private(set) var revocations: TreeDictionary<String, Revocation> = [:]
   public private(set) var qosSpecs: TreeDictionary<QoSSpecID, QoSSpec> = [:]
   public private(set) var transfers: TreeDictionary<TransferID, Transfer> = [:]
+  public private(set) var defaultTypes: TreeDictionary<ProjectID, DefaultVolumeType> = [:]
+  public private(set) var quotaClasses: TreeDictionary<String, QuotaSet> = [:]
 
   /// The latest report of each node since the coordinator started.
   public var observations: TreeDictionary<NodeName, Observation> = [:]
@@ -190,6 +192,21 @@ public struct Tables: Sendable {
     changes.append(.remove(Row.transfer(transfer).key))
   }
 
+  public mutating func put(_ type: DefaultVolumeType) {
+    defaultTypes[type.project] = type
+    changes.append(.put(.defaultType(type)))
+  }
+
+  public mutating func remove(_ type: DefaultVolumeType) {
+    defaultTypes[type.project] = nil
+    changes.append(.remove(Row.defaultType(type).key))
+  }
+
+  public mutating func putClass(_ quota: QuotaSet) {
+    quotaClasses[quota.project] = quota
+    changes.append(.put(.quotaClass(quota)))
+  }
+
   /// Forgets a tombstone. Only for rows so old that no late call about them can be under way.
   public mutating func removeTombstone(_ volume: Volume) {
     precondition(volume.state == .deleted, "Only tombstones are removed.")
@@ -223,6 +240,8 @@ public struct Tables: Sendable {
     case .revocation(let revocation): put(revocation)
     case .qosSpec(let spec): put(spec)
     case .transfer(let transfer): put(transfer)
+    case .defaultType(let type): put(type)
+    case .quotaClass(let quota): putClass(quota)
     }
   }
 

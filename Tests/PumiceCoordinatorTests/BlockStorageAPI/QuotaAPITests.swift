@@ -46,6 +46,37 @@ import Testing
     }
   }
 
+  @Test func theDefaultClassHoldsForProjectsWithoutTheirOwn() async throws {
+    try await withCoordinator { (coordinator) async throws in
+      let path = "/v3/demo/os-quota-class-sets/default"
+      #expect(try await coordinator.get(path)["quota_class_set"]["volumes"] == .integer(10))
+      let set = try await coordinator.send(
+        .put, path, #"{"quota_class_set": {"class_name": "default", "volumes": 1, "gigabytes": 7}}"#)
+      #expect(set.status == 200)
+      #expect(set["quota_class_set"]["volumes"] == .integer(1))
+      #expect(try await coordinator.get(path)["quota_class_set"]["id"] == .string("default"))
+      #expect(try await coordinator.get("/v3/demo/os-quota-sets/demo")["quota_set"]["volumes"] == .integer(1))
+      #expect(try await coordinator.get("/v3/demo/os-quota-sets/demo/defaults")["quota_set"]["volumes"] == .integer(1))
+      try await coordinator.volume()
+      #expect(try await coordinator.send(.post, "/v3/demo/volumes", #"{"volume": {"size": 1}}"#).status == 413)
+
+      // A project's own limits come first, and only those that it has.
+      _ = try await coordinator.send(.put, "/v3/demo/os-quota-sets/demo", #"{"quota_set": {"volumes": 2}}"#)
+      _ = try await coordinator.send(.put, path, #"{"quota_class_set": {"gigabytes": 8}}"#)
+      let own = try await coordinator.get("/v3/demo/os-quota-sets/demo")["quota_set"]
+      #expect(own["volumes"] == .integer(2) && own["gigabytes"] == .integer(8))
+      #expect(coordinator.tables.quotas["demo"]?.limits == ["volumes": 2])
+      _ = try await coordinator.send(.delete, "/v3/demo/os-quota-sets/demo")
+      #expect(try await coordinator.get("/v3/demo/os-quota-sets/demo")["quota_set"]["volumes"] == .integer(1))
+
+      for body in [
+        #"{"quota_class_set": {}}"#, #"{"quota_class_set": {"shoes": 1}}"#, #"{"quota_class_set": {"volumes": -2}}"#,
+      ] {
+        #expect(try await coordinator.send(.put, path, body).status == 400, "\(body)")
+      }
+    }
+  }
+
   @Test func snapshotsCountUnderTheirOwnLimitAndAmongTheGigabytes() async throws {
     try await withCoordinator { (coordinator) async throws in
       let path = "/v3/demo/os-quota-sets/demo"

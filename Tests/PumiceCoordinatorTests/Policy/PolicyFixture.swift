@@ -106,6 +106,7 @@ extension PolicyFixture.Holdings {
       at: surroundings.now(), in: surroundings)
     try tables.setAccess(to: type.id, of: project, true)
     self.type = type.id
+    _ = try tables.setDefaultType(VolumeType.defaultName, of: project)
     let encryption = VolumeEncryption(
       id: surroundings.newID(), provider: "luks", location: .frontEnd, createdAt: surroundings.now())
     try tables.setEncryption(of: type.id, to: encryption)

@@ -9,7 +9,8 @@ import Testing
 @Suite struct PolicyTests {
   /// Those that need no permission of this policy: they tell nothing, or know their callers in another way.
   private static let open: Set<String> = [
-    "GET /", "GET /v3", "GET /compute", "GET /compute/v2.1", "GET /healthz", "GET /openapi.json", "POST /nodes/v1/reports",
+    "GET /", "GET /v3", "GET /compute", "GET /compute/v2.1", "GET /healthz", "GET /openapi.json",
+    "POST /nodes/v1/reports",
   ]
 
   @Test func everyRouteLetsInExactlyThoseWhoMay() async throws {

@@ -30,6 +30,8 @@ struct JournalConformance {
         try QoSSpec(
           id: .random(), name: "q", consumer: .both, rules: ["total_iops_sec": "5"], createdAt: .start)),
       .transfer(Transfer(id: .random(), of: volume, leavesSnapshots: true, keyDigest: "d", createdAt: .start)),
+      .defaultType(DefaultVolumeType(project: "p", type: .random())),
+      .quotaClass(QuotaSet(project: "default", limits: ["volumes": 3])),
     ]
     try await journal.commit(rows.map { .put($0) })
     #expect(try await sorted(journal) == sorted(rows))
