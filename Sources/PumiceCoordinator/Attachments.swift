@@ -13,15 +13,7 @@ extension Tables {
     guard let node = nodeRunning(instance) else {
       throw StorageError(.notFound, "Instance \(instance) could not be found.")
     }
-    guard volume.state == .available else {
-      throw StorageError(.conflict, "\(volume.label) is \(volume.state.rawValue), so it can't be attached.")
-    }
-    if let holder = holders(of: volumeID).first(where: { !volume.isMultiattach || $0.instance == instance }) {
-      throw StorageError(
-        .conflict,
-        "\(volume.label) is \(holder.state.rawValue) to instance \(holder.instance), so it can't be attached.")
-    }
-    try requireUnread(volume, to: "attached")
+    try requireFree(volume, for: instance)
     if let device {
       let taken = attachments(to: instance).first { $0.device == device }
       if let taken {
@@ -31,9 +23,26 @@ extension Tables {
     }
     let attachment = Attachment(
       id: surroundings.newID(), volume: volumeID, project: volume.project, instance: instance, node: node,
-      device: device, tag: tag, isVolumeForInstanceOnly: isVolumeForInstanceOnly, createdAt: now)
+      mode: try volume.mode(nil), device: device, tag: tag, isVolumeForInstanceOnly: isVolumeForInstanceOnly,
+      createdAt: now)
     put(attachment)
     return attachment
+  }
+
+  /// Throws `conflict` unless the volume is available and nothing holds it; one that several may have is refused only to the
+  /// instances that have it.
+  func requireFree(_ volume: Volume, for instance: InstanceID?) throws(StorageError) {
+    guard volume.state == .available else {
+      throw StorageError(.conflict, "\(volume.label) is \(volume.state.rawValue), so it can't be attached.")
+    }
+    let holder = holders(of: volume.id).first {
+      !volume.isMultiattach || (instance != nil && $0.instance == instance)
+    }
+    if let holder {
+      throw StorageError(
+        .conflict, "\(volume.label) is \(holder.state.rawValue) to \(holder.holder), so it can't be attached.")
+    }
+    try requireUnread(volume, to: "attached")
   }
 
   /// Begins to take a volume away from an instance. Harmless when that is under way.
@@ -41,7 +50,7 @@ extension Tables {
     _ volumeID: VolumeID, from instance: InstanceID, of project: ProjectID?, at now: Timestamp
   ) throws(StorageError) {
     _ = try volume(volumeID, of: project)
-    guard var attachment = holders(of: volumeID).first(where: { $0.instance == instance }) else {
+    guard var attachment = holders(of: volumeID).first(where: { $0.place?.instance == instance }) else {
       throw StorageError(.notFound, "Volume \(volumeID) is not attached to instance \(instance).")
     }
     try attachment.beginDetaching(at: now)
@@ -61,7 +70,7 @@ extension Tables {
 
   /// The attachments that some instance has or is to have.
   public func attachments(to instance: InstanceID) -> [Attachment] {
-    attachments.values.filter { $0.instance == instance && $0.holdsVolume }
+    attachments.values.filter { $0.place?.instance == instance && $0.holdsVolume }
   }
 
   /// The instance has the disk.
@@ -70,6 +79,13 @@ extension Tables {
   ) throws(StorageError) {
     guard var attachment = unchanged(asked) else { return }
     try attachment.confirm(device: device, isLocal: isLocal, at: now)
+    put(attachment)
+  }
+
+  /// A client's target is there.
+  public mutating func confirmExported(_ asked: Attachment, at now: Timestamp) throws(StorageError) {
+    guard var attachment = unchanged(asked) else { return }
+    try attachment.confirm(device: nil, at: now)
     put(attachment)
   }
 

@@ -26,6 +26,9 @@ struct GuestHold {
       return GuestHold(snapshot, .not(because: "It took more than one call, and the guest was not held for all."))
     }
     try await runner.store.write { try $0.noteUse(snapshot) }
+    guard let place = holder.place else {
+      return GuestHold(snapshot, .not(because: "\(holder.holder) connects by itself, and is not asked to hold still."))
+    }
     guard holders.count == 1 else {
       return GuestHold(
         snapshot, .not(because: "\(holders.count) instances have the volume, and hold still one by one only."))
@@ -34,8 +37,8 @@ struct GuestHold {
     guard seconds > 0 else { return GuestHold(snapshot, .not(because: "Guests are not asked to hold still.")) }
     do throws(StorageError) {
       var request = FreezeRequest(holder: snapshot.id, seconds: seconds)
-      request.incarnation = try runner.observation(of: holder.node).incarnation
-      let answer = try await runner.node(holder.node).freezeInstance(holder.instance, request)
+      request.incarnation = try runner.observation(of: place.node).incarnation
+      let answer = try await runner.node(place.node).freezeInstance(place.instance, request)
       guard answer.frozen else { return GuestHold(snapshot, .not(because: answer.reason)) }
       return GuestHold(snapshot, .frozen(holder))
     } catch {
@@ -66,6 +69,7 @@ struct GuestHold {
   }
 
   private func thaw(_ holder: Attachment, by runner: PendingWorkRunner) async throws(StorageError) -> Bool {
-    try await runner.node(holder.node).thawInstance(holder.instance, ThawRequest(holder: snapshot)).stillFrozen
+    guard let place = holder.place else { return false }
+    return try await runner.node(place.node).thawInstance(place.instance, ThawRequest(holder: snapshot)).stillFrozen
   }
 }

@@ -185,14 +185,14 @@ struct InventoryComparison {
         findings.append(
           Finding(
             kind: .detachedConnection, node: node, resource: "\(row.id)",
-            detail: "Instance \(row.instance) still has volume \(row.volume) of an attachment that has ended.",
+            detail: "Volume \(row.volume) is still plugged into \(row.holder), for an attachment that has ended.",
             remedy: "It is unplugged by itself."))
       }
     }
     let exports = Set(inventory.exports.filter(\.isOffered).map(\.attachment))
     let connections = Set(inventory.connections.filter { $0.device != nil }.map(\.attachment))
     for row in known.attachments.values where row.state == .attached {
-      if known.volumes[row.volume]?.pool?.node == node, !exports.contains(row.id) {
+      if row.hasExport, known.volumes[row.volume]?.pool?.node == node, !exports.contains(row.id) {
         findings.append(
           Finding(
             kind: .missingExport, node: node, resource: "\(row.id)",
@@ -202,8 +202,8 @@ struct InventoryComparison {
         findings.append(
           Finding(
             kind: .missingConnection, node: node, resource: "\(row.id)",
-            detail: "Volume \(row.volume) is attached, but instance \(row.instance) does not have the disk.",
-            remedy: "Detach it: pumice detach \(row.volume) \(row.instance)"))
+            detail: "Volume \(row.volume) is attached, but \(row.holder) does not have the disk.",
+            remedy: "Detach it: pumice detach \(row.volume) \(row.instance.map { "\($0)" } ?? "")"))
       }
     }
     return findings
@@ -241,7 +241,7 @@ extension Tables {
     for snapshot in snapshots.values where snapshot.pool.node == node && snapshot.occupiesPool {
       digest.add(snapshot: snapshot.id, on: snapshot.pool.backend, snapshot.pool.pool)
     }
-    for attachment in attachments.values where attachment.holdsVolume {
+    for attachment in attachments.values where attachment.hasExport {
       if volumes[attachment.volume]?.pool?.node == node { digest.add(export: attachment.id) }
       if attachment.node == node, attachment.state != .withdrawing { digest.add(connection: attachment.id) }
     }

@@ -7,7 +7,7 @@ public import ServiceLifecycle
 /// Keeps an eye on the nodes: polls those whose report is late, and compares the inventory of those whose digest differs.
 public struct NodeWatch: Service {
   private let store: Store
-  private let directory: any NodeDirectory
+  let directory: any NodeDirectory
   private let policy: Policy
   private let surroundings: Surroundings
   private let logger: Logger

@@ -46,12 +46,13 @@ extension PendingWorkRunner {
     }
     for attachment in store.tables.holders(of: users) {
       switch attachment.state {
+      case .reserved: break
       case .attaching, .attached:
         let step = try await connect(attachment, to: volume, size: volume.size).disk.progress
         if let step, !step.isComplete { return step }
       case .detaching, .withdrawing:
         throw StorageError(
-          .unavailable, "\(volume.label) is being detached from instance \(attachment.instance); it goes on after that."
+          .unavailable, "\(volume.label) is being detached from \(attachment.holder); it goes on after that."
         )
       case .detached: break
       }

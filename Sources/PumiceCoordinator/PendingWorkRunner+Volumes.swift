@@ -51,7 +51,8 @@ extension PendingWorkRunner {
         }
       }
       do throws(StorageError) {
-        for attachment in store.tables.holders(of: volume.id) where attachment.state == .attached {
+        for attachment in store.tables.holders(of: volume.id)
+        where attachment.state == .attached && attachment.place != nil {
           _ = try await connect(attachment, to: volume, size: size)
         }
       } catch {

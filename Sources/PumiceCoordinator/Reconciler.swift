@@ -112,8 +112,8 @@ extension Tables {
       let storage = volumes[attachment.volume]?.pool?.node
       return switch attachment.pendingWork {
       case .connect where storage != attachment.node: [storage, attachment.node].compactMap(\.self)
-      case .withdraw: [storage].compactMap(\.self)
-      case .connect, .disconnect, nil: [attachment.node]
+      case .export, .withdraw: [storage].compactMap(\.self)
+      case .connect, .disconnect, nil: [attachment.node].compactMap(\.self)
       }
     case .residue(let key): return [key.pool.node]
     }

@@ -44,7 +44,7 @@ extension Tables {
     if let holder = holders(of: volume.id).first, !order.mayBeAttached {
       throw StorageError(
         .conflict,
-        "\(volume.label) is attached to instance \(holder.instance), so a snapshot of it needs force: true.")
+        "\(volume.label) is attached to \(holder.holder), so a snapshot of it needs force: true.")
     }
     guard let type = types[volume.type] else {
       throw StorageError(.failed, "\(volume.label) has a type that is not there.")
@@ -109,7 +109,7 @@ extension Tables {
     if let holder = holders(of: id).first {
       throw StorageError(
         .conflict,
-        "\(volume.label) is \(holder.state.rawValue) to instance \(holder.instance), so it can't be reverted.")
+        "\(volume.label) is \(holder.state.rawValue) to \(holder.holder), so it can't be reverted.")
     }
     if let copy = copies(of: id).first {
       throw StorageError(

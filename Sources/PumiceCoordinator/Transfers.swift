@@ -21,7 +21,7 @@ extension Tables {
     if let holder = holders(of: id).first {
       throw StorageError(
         .conflict,
-        "\(volume.label) is \(holder.state.rawValue) to instance \(holder.instance), so it can't be transferred.")
+        "\(volume.label) is \(holder.state.rawValue) to \(holder.holder), so it can't be transferred.")
     }
     try requireUnread(volume, to: "transferred")
     try volume.offer(at: now)

@@ -98,7 +98,7 @@ extension Tables {
     try requireThawed(volume.pool, to: "be deleted", volume.label)
     if let holder = holders(of: id).first {
       throw StorageError(
-        .conflict, "\(volume.label) is \(holder.state.rawValue) to instance \(holder.instance), so it can't be deleted."
+        .conflict, "\(volume.label) is \(holder.state.rawValue) to \(holder.holder), so it can't be deleted."
       )
     }
     let snapshots = snapshots(of: id)

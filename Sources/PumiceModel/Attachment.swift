@@ -1,4 +1,5 @@
-/// One volume given to one instance: reserved with the row, then exported, connected and plugged.
+/// One volume given to one instance: reserved with the row, then exported, connected and plugged. For those of clients, who
+/// connect by themselves, see below.
 ///
 ///     attaching ──▶ attached ──▶ detaching ──▶ withdrawing ──▶ detached (tombstone)
 ///         └───── with a reason ──────▲
@@ -7,6 +8,8 @@
 /// the old initiator: both are retried for as long as that takes.
 public struct Attachment: Sendable, Equatable, Codable {
   public enum State: String, Sendable, Codable, CaseIterable {
+    /// A client has the volume set aside.
+    case reserved
     /// The volume is reserved; the nodes are being asked. Ends as `attached` or `detaching`.
     case attaching
     /// The instance has the disk.
@@ -22,6 +25,8 @@ public struct Attachment: Sendable, Equatable, Codable {
   public enum PendingWork: Sendable, Equatable {
     /// Ensure the export on the volume's node, then the connection on the compute node.
     case connect
+    /// Ensure the export on the volume's node; a client connects by itself.
+    case export
     /// Ensure that the instance has the disk no more.
     case disconnect
     /// Ensure that the storage node refuses the initiator.
@@ -36,10 +41,13 @@ public struct Attachment: Sendable, Equatable, Codable {
   public let id: AttachmentID
   public let volume: VolumeID
   public let project: ProjectID
-  public let instance: InstanceID
-  /// The compute node that runs the instance.
-  public let node: NodeName
-  public let mode: Mode
+  /// Who gets it; of a client, only what that says.
+  public private(set) var instance: InstanceID?
+  /// The compute node that runs the instance; `nil` for a client.
+  public let node: NodeName?
+  /// Who connects to the volume without an agent; `nil` for an instance of a compute node.
+  public private(set) var client: StorageClient?
+  public private(set) var mode: Mode
   /// The target name in the guest (`vdb`): asked for, or as it came out.
   public private(set) var device: String?
   /// Whether the instance has the volume as a device of its own node, with no target in between. It stays so for as long as
@@ -81,13 +89,35 @@ public struct Attachment: Sendable, Equatable, Codable {
     updatedAt = createdAt
   }
 
+  /// A volume that is set aside for a client: `reserved`, or already `attaching`.
+  public init(
+    id: AttachmentID, volume: VolumeID, project: ProjectID, client: StorageClient, instance: InstanceID? = nil,
+    mode: Mode = .readWrite, isReserved: Bool, createdAt: Timestamp
+  ) {
+    self.id = id
+    self.volume = volume
+    self.project = project
+    self.client = client
+    self.instance = instance
+    node = nil
+    tag = nil
+    self.mode = mode
+    state = isReserved ? .reserved : .attaching
+    revision = 1
+    needsRepair = false
+    retry = Retry()
+    self.createdAt = createdAt
+    updatedAt = createdAt
+  }
+
   public var pendingWork: PendingWork? {
     switch state {
-    case .attaching: .connect
-    case .attached: needsRepair ? .connect : nil
-    case .detaching: .disconnect
+    case .reserved, .detached: nil
+    case .attaching: client == nil ? .connect : nil
+    case .attached where needsRepair: client == nil ? .connect : .export
+    case .attached: nil
+    case .detaching: client == nil ? .disconnect : nil
     case .withdrawing: .withdraw
-    case .detached: nil
     }
   }
 
@@ -98,12 +128,28 @@ public struct Attachment: Sendable, Equatable, Codable {
     set { deletesOnTermination = newValue ? true : nil }
   }
 
+  /// Whether the volume is, or may be, exported for it.
+  public var hasExport: Bool { holdsVolume && (client == nil || client?.initiator != nil) }
+
+  /// The instance that gets it and its compute node; `nil` for a client.
+  public var place: (instance: InstanceID, node: NodeName)? {
+    guard let instance, let node else { return nil }
+    return (instance, node)
+  }
+
+  /// Who has it, or is to have it, in a sentence.
+  public var holder: String {
+    if let instance { return "instance \(instance)" }
+    guard let client, !client.host.isEmpty else { return "a client" }
+    return "host \(client.host)"
+  }
+
   /// Whether the volume is held by it: from the reservation until the fence stands.
   public var holdsVolume: Bool { state != .detached }
 
   /// The instance has the disk under this target name.
   public mutating func confirm(device: String?, isLocal: Bool = false, at now: Timestamp) throws(StorageError) {
-    try require(state == .attaching || state == .attached, "confirmed")
+    try require(state == .attached || (state == .attaching && client == nil), "confirmed")
     self.device = device ?? self.device
     self.isLocal = isLocal
     attachedAt = attachedAt ?? now
@@ -112,14 +158,19 @@ public struct Attachment: Sendable, Equatable, Codable {
     advance(at: now)
   }
 
-  /// Begins to take it back: because somebody asked, or with the reason why it could not be made. Harmless when repeated.
+  /// Begins to take it back: because somebody asked, or with the reason why it could not be made. Harmless when repeated. What a
+  /// client has is withdrawn at once: only it could have let go before.
   public mutating func beginDetaching(because reason: String? = nil, at now: Timestamp) throws(StorageError) {
     switch state {
-    case .attaching, .attached:
+    case .reserved, .attaching, .attached:
       failure = reason
-      state = .detaching
+      state = client == nil ? .detaching : .withdrawing
       advance(at: now)
-    case .detaching, .withdrawing: return
+    case .detaching:
+      guard client != nil else { return }
+      state = .withdrawing
+      advance(at: now)
+    case .withdrawing: return
     case .detached: throw StorageError(.notFound, "Attachment \(id) is detached already.")
     }
   }
@@ -140,7 +191,7 @@ public struct Attachment: Sendable, Equatable, Codable {
 
   /// An export or a disk that should be there was found missing: both are ensured once more.
   public mutating func repair(at now: Timestamp) {
-    guard state == .attached, !needsRepair else { return }
+    guard state == .attached, hasExport, !needsRepair else { return }
     needsRepair = true
     advance(at: now)
   }
@@ -155,11 +206,22 @@ public struct Attachment: Sendable, Equatable, Codable {
   /// A late call made something of a detached attachment come back: it is taken away once more.
   public mutating func detachAgain(at now: Timestamp) {
     guard state == .detached else { return }
-    state = .detaching
+    state = client == nil ? .detaching : .withdrawing
     advance(at: now)
   }
 
-  private func require(_ condition: Bool, _ participle: String) throws(StorageError) {
+  mutating func take(
+    _ client: StorageClient, _ state: State, instance: InstanceID? = nil, mode: Mode? = nil, at now: Timestamp
+  ) {
+    self.client = client
+    self.instance = instance ?? self.instance
+    self.mode = mode ?? self.mode
+    if state == .attached { attachedAt = attachedAt ?? now }
+    self.state = state
+    advance(at: now)
+  }
+
+  func require(_ condition: Bool, _ participle: String) throws(StorageError) {
     guard condition else {
       throw StorageError(.conflict, "Attachment \(id) is \(state.rawValue), so it can't be \(participle).")
     }

@@ -84,6 +84,15 @@ public struct QuotaUsage: Sendable, Equatable {
       ], against: quota)
   }
 
+  /// Says no where one more volume of the type would pass a limit of the type.
+  public func checkRetype(of gigabytes: Int, to type: VolumeType, against quota: QuotaSet) throws(StorageError) {
+    try check(
+      [
+        ("volumes_\(type.name)", volumesByType[type.id] ?? 0, 1),
+        ("gigabytes_\(type.name)", gigabytesByType[type.id] ?? 0, gigabytes),
+      ], against: quota)
+  }
+
   /// Says no where one more snapshot of `gigabytes` would pass a limit.
   public func checkSnapshot(of gigabytes: Int, type: VolumeType, against quota: QuotaSet) throws(StorageError) {
     try check(

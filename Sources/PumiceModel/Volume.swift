@@ -60,9 +60,10 @@ public struct Volume: Sendable, Equatable, Codable {
   public var imageMetadata: [String: String]?
   public var bootable: Bool?
   public private(set) var size: ByteCount
-  public let type: VolumeTypeID
+  public private(set) var type: VolumeTypeID
   /// `nil` is `false`.
   private let multiattach: Bool?
+  private var readOnly: Bool?
   /// Where its first bytes come from; `nil` for zeros.
   public let source: VolumeSource?
   /// Where the user wants it; `nil` for anywhere.
@@ -127,6 +128,9 @@ public struct Volume: Sendable, Equatable, Codable {
   /// Whether several instances may have it at the same time, each of them writing.
   public var isMultiattach: Bool { multiattach == true }
 
+  /// Whether whoever gets it from now on may only read it.
+  public var isReadOnly: Bool { readOnly == true }
+
   /// What a quota counts for it: the size it has or is growing to; nothing once it is gone.
   public var promisedSize: ByteCount {
     state == .deleted ? .zero : max(size, targetSize ?? .zero)
@@ -134,6 +138,19 @@ public struct Volume: Sendable, Equatable, Codable {
 
   /// Whether bytes of it may lie on its pool.
   public var occupiesPool: Bool { pool != nil && state != .deleted && state != .error }
+
+  public mutating func setReadOnly(_ isReadOnly: Bool, at now: Timestamp) {
+    guard isReadOnly != self.isReadOnly else { return }
+    readOnly = isReadOnly ? true : nil
+    touch(at: now)
+  }
+
+  /// Gives it another type, which its pool has to be as good for.
+  public mutating func retype(to type: VolumeTypeID, at now: Timestamp) throws(StorageError) {
+    try require(state == .available, "given another type")
+    self.type = type
+    touch(at: now)
+  }
 
   // MARK: Transitions. Each throws `conflict` where the drawing has no such arrow.
 

@@ -65,7 +65,7 @@ struct AttachmentTests {
   }
 
   @Test func onlyAnAttachedOneIsRepaired() throws {
-    for state in Attachment.State.allCases where state != .attached {
+    for state in Self.states where state != .attached {
       var attachment = try Self.attachment(in: state)
       let before = attachment
       attachment.repair(at: later)
@@ -77,13 +77,16 @@ struct AttachmentTests {
     var detached = try Self.attachment(in: .detached)
     detached.detachAgain(at: later)
     #expect(detached.pendingWork == .disconnect)
-    for state in Attachment.State.allCases where state != .detached {
+    for state in Self.states where state != .detached {
       var attachment = try Self.attachment(in: state)
       let before = attachment
       attachment.detachAgain(at: later)
       #expect(attachment == before)
     }
   }
+
+  /// Those of an instance; the others are clients'.
+  private static let states = Attachment.State.allCases.filter { $0 != .reserved }
 
   private static let allowed: [Attachment.State: Set<String>] = [
     .attaching: ["confirm", "beginDetaching"],
@@ -100,7 +103,7 @@ struct AttachmentTests {
     "confirmWithdrawn": { try $0.confirmWithdrawn(at: .start) },
   ]
 
-  @Test(arguments: Attachment.State.allCases)
+  @Test(arguments: Self.states)
   func onlyDrawnArrowsCanBeTaken(_ state: Attachment.State) throws {
     let allowed = try #require(Self.allowed[state])
     for (name, transition) in Self.transitions {
@@ -116,7 +119,7 @@ struct AttachmentTests {
     }
   }
 
-  @Test(arguments: Attachment.State.allCases)
+  @Test(arguments: Self.states)
   func pendingWorkIsThereExactlyInPassingStates(_ state: Attachment.State) throws {
     let isResting = state == .attached || state == .detached
     #expect((try Self.attachment(in: state).pendingWork == nil) == isResting)

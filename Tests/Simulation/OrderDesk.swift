@@ -103,7 +103,8 @@ struct OrderDesk {
   }
 
   func detach(_ attachment: Attachment) {
-    give { tables, now in try tables.detach(attachment.volume, from: attachment.instance, of: nil, at: now) }
+    guard let instance = attachment.instance else { return }
+    give { tables, now in try tables.detach(attachment.volume, from: instance, of: nil, at: now) }
   }
 
   // MARK: Snapshots

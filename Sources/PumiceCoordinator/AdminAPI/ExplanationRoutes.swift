@@ -45,8 +45,10 @@ private struct Explanation: Encodable {
 
   struct Attached: Encodable {
     let id: String
-    let instance: String
-    let node: NodeName
+    @OrNull var instance: String?
+    @OrNull var node: NodeName?
+    /// Who connects without an agent.
+    @OrNull var client: String?
     let state: String
     @OrNull var device: String?
     @OrNull var pendingWork: String?
@@ -57,8 +59,9 @@ private struct Explanation: Encodable {
 
     init(_ attachment: Attachment) {
       id = attachment.id.description
-      instance = attachment.instance.description
+      instance = attachment.instance?.description
       node = attachment.node
+      client = attachment.client.map { $0.host.isEmpty ? $0.initiator ?? "" : $0.host }
       state = attachment.state.rawValue
       attempts = attachment.retry.attempts
       device = attachment.device
@@ -69,7 +72,7 @@ private struct Explanation: Encodable {
     }
 
     enum CodingKeys: String, CodingKey {
-      case id, instance, node, state, device, attempts, failure
+      case id, instance, node, client, state, device, attempts, failure
       case pendingWork = "pending_work"
       case nextTry = "next_try"
       case lastError = "last_error"

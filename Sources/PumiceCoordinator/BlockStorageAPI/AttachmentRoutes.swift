@@ -7,20 +7,21 @@ import PumiceModel
 private struct AttachmentResource: Encodable {
   let id: String
   let volumeID: String
-  let instance: String
+  @OrNull var instance: String?
   let status: String
   var attachMode: String?
   var attachedAt: OrNull<String>?
   var detachedAt: OrNull<String>?
-  /// How a host gets in is between storage and compute node: never here.
-  var connectionInfo: [String: String]?
+  /// How a host gets in, with its secret, is said only to a client that wants to connect, as the answer.
+  var connectionInfo: OrEmpty<ConnectionInfo>?
 
-  init(_ attachment: Attachment, detailed: Bool) {
+  init(_ attachment: Attachment, detailed: Bool = true, _ info: ConnectionInfo? = nil) {
     id = attachment.id.description
     volumeID = attachment.volume.description
-    instance = attachment.instance.description
+    instance = attachment.instance?.description
     status =
       switch attachment.state {
+      case .reserved: "reserved"
       case .attaching: "attaching"
       case .attached: "attached"
       case .detaching, .withdrawing: "detaching"
@@ -30,7 +31,7 @@ private struct AttachmentResource: Encodable {
     attachMode = attachment.mode.rawValue
     attachedAt = OrNull(wrappedValue: attachment.attachedAt?.cinder)
     detachedAt = OrNull(wrappedValue: nil)
-    connectionInfo = [:]
+    connectionInfo = OrEmpty(value: info)
   }
 
   enum CodingKeys: String, CodingKey {
@@ -60,11 +61,82 @@ extension BlockStorageRoutes {
     routes.on(.get, "attachments/detail", needs: .readVolumes, since: since) { try Self.list($0, detailed: true) }
     routes.on(.get, "attachments/:id", needs: .readVolumes, since: since) { call in
       let id: AttachmentID = try call.id("id", ofA: "Attachment")
-      guard let attachment = call.tables.attachments[id], attachment.holdsVolume,
-        call.caller.scope == nil || call.caller.scope == attachment.project
-      else { throw StorageError(.notFound, "Attachment \(id) could not be found.") }
-      return try Response.json(["attachment": AttachmentResource(attachment, detailed: true)])
+      return try Response.json([
+        "attachment": AttachmentResource(try call.tables.attachment(id, of: call.caller.scope))
+      ])
     }
+    routes.on(.post, "attachments", needs: .writeVolumes, since: since) { try await Self.create($0) }
+    routes.on(.put, "attachments/:id", needs: .writeVolumes, since: since) { try await Self.update($0) }
+    routes.on(.delete, "attachments/:id", needs: .writeVolumes, since: since) { try await Self.delete($0) }
+    routes.onActions("attachments/:id/action", AttachmentAction.self, onA: "Attachment")
+  }
+
+  private static func create(_ call: Call) async throws -> Response {
+    let fields = try await call.body().root("attachment")
+    try fields.refuseUnknown(except: ["volume_uuid", "instance_uuid", "connector", "mode"])
+    guard let volume: VolumeID = try fields.id("volume_uuid") else {
+      throw StorageError.invalid("volume_uuid", "is required.")
+    }
+    let instance: InstanceID? = try fields.id("instance_uuid")
+    let connector = try fields.object("connector").flatMap { $0.values.isEmpty ? nil : try $0.connector() }
+    let mode = try fields.mode("mode") ?? connector?.mode
+    let (scope, surroundings) = (call.caller.scope, call.api.surroundings)
+    let attachment = try await call.api.store.write { tables in
+      let now = surroundings.now()
+      let attachment = try tables.reserve(
+        volume, for: connector?.client ?? StorageClient(), instance: instance, mode: mode, of: scope, at: now,
+        in: surroundings)
+      guard let connector else { return attachment }
+      return try tables.change(attachment.id, of: scope) { attachment throws(StorageError) in
+        try attachment.admit(connector.client, at: now)
+      }
+    }
+    guard connector != nil else {
+      return try Response.json(["attachment": AttachmentResource(attachment)])
+    }
+    do {
+      return try await connected(attachment, call)
+    } catch {
+      // The client has not heard of it.
+      try? await call.release(attachment.id)
+      throw error
+    }
+  }
+
+  private static func update(_ call: Call) async throws -> Response {
+    let id: AttachmentID = try call.id("id", ofA: "Attachment")
+    let fields = try await call.body().root("attachment")
+    try fields.refuseUnknown(except: ["connector", "mode"])
+    guard let connector = try fields.object("connector")?.connector() else {
+      throw StorageError.invalid("connector", "is required.")
+    }
+    let (scope, now) = (call.caller.scope, call.now)
+    let attachment = try await call.api.store.write {
+      try $0.change(id, of: scope) { attachment throws(StorageError) in try attachment.admit(connector.client, at: now)
+      }
+    }
+    return try await connected(attachment, call)
+  }
+
+  private static func connected(_ attachment: Attachment, _ call: Call) async throws -> Response {
+    let info = try await call.export(attachment)
+    var attachment = attachment
+    // Clients of before 3.44 don't say when they have it.
+    if call.version < Microversion(3, 44) {
+      let (id, scope, now) = (attachment.id, call.caller.scope, call.now)
+      attachment = try await call.api.store.write {
+        try $0.change(id, of: scope) { attachment throws(StorageError) in try attachment.complete(at: now) }
+      }
+    }
+    return try Response.json(["attachment": AttachmentResource(attachment, info)])
+  }
+
+  private static func delete(_ call: Call) async throws -> Response {
+    let id: AttachmentID = try call.id("id", ofA: "Attachment")
+    let volume = try call.tables.attachment(id, of: call.caller.scope).volume
+    try await call.release(id)
+    let left = call.tables.holders(of: volume).filter { $0.id != id }
+    return try Response.json(["attachments": left.map { AttachmentResource($0) }])
   }
 
   private static func list(_ call: Call, detailed: Bool) throws -> Response {
@@ -73,11 +145,37 @@ extension BlockStorageRoutes {
     let found = call.tables.attachments.values.filter { attachment in
       attachment.holdsVolume && (isForAll || attachment.project == call.caller.project)
         && (volume.map { attachment.volume.description == $0 } ?? true)
-        && (instance.map { attachment.instance.description == $0 } ?? true)
+        && (instance.map { attachment.instance?.description == $0 } ?? true)
     }.sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) }
     let (slice, hasMore) = try Page(call.query).slice(of: found) { $0.id.description }
     var list = AttachmentList(attachments: slice.map { AttachmentResource($0, detailed: detailed) })
     if hasMore, let last = slice.last { list.links = [call.nextPage(after: last.id.description)] }
     return try Response.json(list)
+  }
+}
+
+/// An object, or one without members.
+private struct OrEmpty<Value: Encodable>: Encodable {
+  let value: Value?
+
+  func encode(to encoder: any Encoder) throws {
+    if let value { try value.encode(to: encoder) } else { try [String: String]().encode(to: encoder) }
+  }
+}
+
+private enum AttachmentAction: String, ResourceAction {
+  case complete = "os-complete"
+
+  static let later: Set<String> = []
+  var permission: Permission { .writeVolumes }
+  var since: Microversion? { Microversion(3, 44) }
+
+  /// The client has the volume.
+  func perform(on id: AttachmentID, _ fields: RequestFields, _ call: Call) async throws -> Response? {
+    let (scope, now) = (call.caller.scope, call.now)
+    _ = try await call.api.store.write {
+      try $0.change(id, of: scope) { attachment throws(StorageError) in try attachment.complete(at: now) }
+    }
+    return Response(status: .noContent)
   }
 }

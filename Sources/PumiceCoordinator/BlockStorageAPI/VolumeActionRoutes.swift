@@ -10,7 +10,7 @@ extension BlockStorageRoutes {
   }
 }
 
-private enum VolumeAction: String, ResourceAction {
+enum VolumeAction: String, ResourceAction {
   case extend = "os-extend"
   case resetStatus = "os-reset_status"
   case forceDelete = "os-force_delete"
@@ -19,21 +19,32 @@ private enum VolumeAction: String, ResourceAction {
   case setImageMetadata = "os-set_image_metadata"
   case unsetImageMetadata = "os-unset_image_metadata"
   case showImageMetadata = "os-show_image_metadata"
+  case setReadOnly = "os-update_readonly_flag"
+  case retype = "os-retype"
+  case reserve = "os-reserve"
+  case unreserve = "os-unreserve"
+  case attach = "os-attach"
+  case detach = "os-detach"
+  case forceDetach = "os-force_detach"
+  case beginDetaching = "os-begin_detaching"
+  case rollDetaching = "os-roll_detaching"
+  case initializeConnection = "os-initialize_connection"
+  case terminateConnection = "os-terminate_connection"
 
   /// Cinder's other actions.
   static let later: Set<String> = [
-    "os-attach", "os-detach", "os-reserve", "os-unreserve", "os-begin_detaching", "os-roll_detaching",
-    "os-initialize_connection", "os-terminate_connection", "os-force_detach", "os-volume_upload_image",
-    "os-update_readonly_flag", "os-retype", "os-migrate_volume", "os-migrate_volume_completion",
-    "os-unmanage", "os-reimage",
+    "os-volume_upload_image", "os-migrate_volume", "os-migrate_volume_completion", "os-unmanage", "os-reimage",
     "os-extend_volume_completion",
   ]
 
   var permission: Permission {
     switch self {
-    case .extend, .revert, .setBootable, .setImageMetadata, .unsetImageMetadata: .writeVolumes
+    case .extend, .revert, .setBootable, .setImageMetadata, .unsetImageMetadata, .setReadOnly, .retype, .reserve,
+      .unreserve,
+      .attach, .detach, .beginDetaching, .rollDetaching, .initializeConnection, .terminateConnection:
+      .writeVolumes
     case .showImageMetadata: .readVolumes
-    case .resetStatus, .forceDelete: .resetVolumeStatus
+    case .resetStatus, .forceDelete, .forceDetach: .resetVolumeStatus
     }
   }
 
@@ -97,6 +108,21 @@ private enum VolumeAction: String, ResourceAction {
       return Response(status: .ok)
     case .showImageMetadata:
       return try Response.json(["metadata": try call.tables.volume(id, of: scope).imageMetadata ?? [:]])
+    case .setReadOnly:
+      try fields.refuseUnknown(except: ["readonly"])
+      guard let isReadOnly = try fields.flag("readonly") else { throw StorageError.invalid("readonly", "is required.") }
+      try await call.api.store.write { try $0.setReadOnly(id, of: scope, isReadOnly, at: now) }
+    case .retype:
+      try fields.refuseUnknown(except: ["new_type", "migration_policy"])
+      let type = try fields.requiredText("new_type")
+      guard ["never", "on-demand"].contains(try fields.text("migration_policy") ?? "never") else {
+        throw StorageError.invalid("migration_policy", "must be never or on-demand.")
+      }
+      try await call.api.store.write { try $0.retype(id, of: scope, to: type, at: now) }
+      call.context.logger.info("Volume has another type", metadata: ["volume.id": "\(id)", "type": "\(type)"])
+    case .reserve, .unreserve, .attach, .detach, .forceDetach, .beginDetaching, .rollDetaching, .initializeConnection,
+      .terminateConnection:
+      return try await performForClient(on: id, fields, call)
     }
     return nil
   }

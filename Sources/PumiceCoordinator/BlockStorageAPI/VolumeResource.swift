@@ -6,7 +6,7 @@ struct VolumeResource: Encodable {
     let id: String
     let attachmentID: String
     let volumeID: String
-    let serverID: String
+    @OrNull var serverID: String?
     @OrNull var hostName: String?
     @OrNull var device: String?
     @OrNull var attachedAt: String?
@@ -32,7 +32,7 @@ struct VolumeResource: Encodable {
   let volumeType: String
   @OrNull var snapshotID: String?
   @OrNull var sourceVolumeID: String?
-  let metadata: [String: String]
+  var metadata: [String: String]
   let links: [Link]
   let userID: String
   let bootable: String
@@ -71,6 +71,8 @@ struct VolumeResource: Encodable {
     createdAt = volume.createdAt.cinder
     volumeType = row.typeName
     metadata = volume.metadata
+    // As in Cinder, it is among what the owner has noted.
+    if volume.isReadOnly { metadata["readonly"] = "True" }
     links = view.links(to: volume.id)
     userID = volume.user
     multiattach = volume.isMultiattach
@@ -81,8 +83,8 @@ struct VolumeResource: Encodable {
     attachments = row.holders.filter { $0.state == .attached || ($0.state == .detaching && $0.attachedAt != nil) }.map {
       Attached(
         id: volume.id.description, attachmentID: $0.id.description, volumeID: volume.id.description,
-        serverID: $0.instance.description, hostName: view.showsHost ? $0.node : nil,
-        device: $0.device.map { "/dev/\($0)" },
+        serverID: $0.instance?.description, hostName: view.showsHost ? $0.node ?? $0.client?.host : nil,
+        device: $0.device.map { "/dev/\($0)" } ?? $0.client?.mountPoint,
         attachedAt: $0.attachedAt?.cinder)
     }
     snapshotID = volume.source?.snapshot?.description

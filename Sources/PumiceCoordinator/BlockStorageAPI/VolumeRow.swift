@@ -32,7 +32,8 @@ struct VolumeRow: ListedRow {
     }
     if holders.contains(where: { $0.state == .attaching }) { return "attaching" }
     if holders.contains(where: { $0.state == .detaching || $0.state == .withdrawing }) { return "detaching" }
-    return holders.contains { $0.state == .attached } ? "in-use" : "available"
+    if holders.contains(where: { $0.state == .attached }) { return "in-use" }
+    return holders.contains { $0.state == .reserved } ? "reserved" : "available"
   }
 
   static func ids(of project: ProjectID, in tables: Tables) -> TreeSet<VolumeID> { tables.volumeIDs(of: project) }

@@ -33,10 +33,13 @@ extension ComputeRoutes {
   }
 
   private static func attachmentsByInstance(_ call: Call) -> [InstanceID: [Attachment]] {
-    let shown = call.tables.attachments.values.filter {
-      $0.isShownOnServer && (call.caller.scope == nil || call.caller.scope == $0.project)
+    var shown: [InstanceID: [Attachment]] = [:]
+    for attachment in call.tables.attachments.values.sorted(by: { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) })
+    where attachment.isShownOnServer && (call.caller.scope == nil || call.caller.scope == attachment.project) {
+      guard let instance = attachment.place?.instance else { continue }
+      shown[instance, default: []].append(attachment)
     }
-    return Dictionary(grouping: shown.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }, by: \.instance)
+    return shown
   }
 }
 

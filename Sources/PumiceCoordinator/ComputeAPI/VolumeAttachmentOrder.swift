@@ -42,7 +42,7 @@ struct VolumeAttachmentEdit {
     let tag = try fields.tag()
     guard device == nil || device == attachment.device else { throw .invalid("device", "can't be changed.") }
     guard tag == nil || tag == attachment.tag else { throw .invalid("tag", "can't be changed.") }
-    for (name, value) in [("serverId", "\(attachment.instance)"), ("id", "\(attachment.volume)")] {
+    for (name, value) in [("serverId", attachment.instance.map { "\($0)" } ?? ""), ("id", "\(attachment.volume)")] {
       guard try fields.text(name) ?? value == value else { throw .invalid(name, "can't be changed.") }
     }
     deletesOnTermination = try fields.flag("delete_on_termination")

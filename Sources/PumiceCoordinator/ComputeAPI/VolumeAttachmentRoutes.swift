@@ -37,7 +37,7 @@ extension ComputeRoutes {
         "Attachment asked for",
         metadata: [
           "attachment.id": "\(attachment.id)", "volume.id": "\(order.volume)", "instance.id": "\(instance)",
-          "node": "\(attachment.node)",
+          "node": "\(attachment.node ?? "")",
         ])
       return try Response.json([
         "volumeAttachment": VolumeAttachmentResource(attachment, as: call.version, isNew: true)
@@ -84,7 +84,7 @@ extension Attachment {
   var isShownOnServer: Bool {
     switch state {
     case .attaching, .attached, .detaching: true
-    case .withdrawing, .detached: false
+    case .reserved, .withdrawing, .detached: false
     }
   }
 }
@@ -105,7 +105,7 @@ private struct VolumeAttachmentResource: Encodable {
   var mappingID: String?
 
   init(_ attachment: Attachment, as version: Microversion, isNew: Bool = false) {
-    serverId = attachment.instance.description
+    serverId = attachment.instance?.description ?? ""
     volumeId = attachment.volume.description
     if version >= Microversion(2, 89), !isNew {
       attachmentID = attachment.id.description

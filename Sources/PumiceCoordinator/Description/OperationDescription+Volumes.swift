@@ -69,13 +69,6 @@ extension OperationDescription {
         "POST v3/volumes/{id}/action os-show_image_metadata", "Show what is noted of a volume's image",
         body: .one("os-show_image_metadata", .object([:]).orNull()), 200, .one("metadata", .texts)),
       OperationDescription(
-        "GET v3/attachments", "List attachments", query: paging, 200, page("attachments", of: .shared("attachment"))),
-      OperationDescription(
-        "GET v3/attachments/detail", "List attachments in full", query: paging, 200,
-        page("attachments", of: .shared("attachment"))),
-      OperationDescription(
-        "GET v3/attachments/{id}", "Show an attachment", 200, .one("attachment", .shared("attachment"))),
-      OperationDescription(
         "GET v3/messages", "List messages",
         query: paging.merging([
           "resource_uuid": .id, "resource_type": .text(), "message_level": .text(), "request_id": .text(),

@@ -26,7 +26,8 @@ struct OperationDescription: Sendable {
 
 extension OperationDescription {
   static let all: [String: OperationDescription] = {
-    let described = volumes + snapshots + types + typeRules + transfers + operation + services + compute + pumice
+    let described =
+      volumes + clients + snapshots + types + typeRules + transfers + operation + services + compute + pumice
     return Dictionary(uniqueKeysWithValues: described.map { ($0.route, $0) })
   }()
 

@@ -203,7 +203,7 @@ import Testing
     (.post, "/action", #"{"revert": {"snapshot_id": 5}}"#, "snapshot_id"),
     (.post, "/action", #"{"revert": {"snapshot_id": "x", "colour": "red"}}"#, "colour"),
     (.post, "/action", #"{"os-set_bootable": {"bootable": "perhaps"}}"#, "bootable"),
-    (.post, "/action", #"{"os-retype": {"new_type": "x"}}"#, "os-retype"),
+    (.post, "/action", #"{"os-retype": {"new_type": "x"}}"#, "new_type"),
     (.post, "/action", #"{"os-explode": {}}"#, "os-explode"),
   ]
 

@@ -12,6 +12,7 @@ final class FakeNode: NodeAPI {
     var exports: [AttachmentID: VolumeID] = [:]
     var initiators: [AttachmentID: String] = [:]
     var isLocal = false
+    var protocolName = "memory"
     var connections: [AttachmentID: (volume: VolumeID, instance: InstanceID, device: String)] = [:]
     var volumeFailure: StorageError?
     var revertFailure: StorageError?
@@ -46,6 +47,9 @@ final class FakeNode: NodeAPI {
 
   /// From now on the volumes are devices that the node's own instances can use, or not.
   func setLocal(_ isLocal: Bool) { state.withLock { $0.isLocal = isLocal } }
+
+  /// From now on its pool speaks this.
+  func setProtocol(_ name: String) { state.withLock { $0.protocolName = name } }
 
   /// For whom the volume of this attachment was exported last.
   func initiator(of attachment: AttachmentID) -> String? { state.withLock { $0.initiators[attachment] } }
@@ -95,6 +99,7 @@ final class FakeNode: NodeAPI {
   /// Whose volumes are, as it was told last.
   var owners: [VolumeID: ProjectID] { state.withLock { $0.owners } }
   var snapshots: [SnapshotID: VolumeID] { state.withLock { $0.snapshots } }
+  var exports: [AttachmentID: VolumeID] { state.withLock { $0.exports } }
   var connections: Int { state.withLock { $0.connections.count } }
 
   /// Puts a volume there that nobody asked for.
@@ -120,7 +125,7 @@ final class FakeNode: NodeAPI {
           PoolReport(
             backend: "ssd", pool: "ssd", total: poolSize, free: poolSize, isThin: false,
             capabilities: [
-              "storage_protocol": state.isLocal ? ["memory", "local"] : ["memory"], "media": ["ssd"],
+              "storage_protocol": [state.protocolName] + (state.isLocal ? ["local"] : []), "media": ["ssd"],
               "multiattach": ["True"],
             ])
         ], instances: state.instances, inventoryDigest: inventory.digest)
@@ -135,7 +140,8 @@ final class FakeNode: NodeAPI {
           .init(id: $0.key, volume: $0.value, backend: "ssd", pool: "ssd", size: state.volumes[$0.value] ?? .zero)
         },
         exports: state.exports.map {
-          .init(attachment: $0.key, volume: $0.value, initiator: "iqn.2026-11.test:\(name)")
+          .init(
+            attachment: $0.key, volume: $0.value, initiator: state.initiators[$0.key] ?? "iqn.2026-11.test:\(name)")
         },
         connections: state.connections.map {
           .init(attachment: $0.key, volume: $0.value.volume, instance: $0.value.instance, device: $0.value.device)
@@ -249,7 +255,7 @@ final class FakeNode: NodeAPI {
       state.initiators[id] = request.initiator
     }
     return ExportedTarget(
-      protocolName: "memory", portals: [], iqn: "iqn.2026-11.test:\(request.volume)", lun: 1,
+      protocolName: "memory", portals: ["192.0.2.1:3260"], iqn: "iqn.2026-11.test:\(request.volume)", lun: 1,
       initiator: request.initiator, chapUser: "user", chapSecret: "secret-secret")
   }
 

@@ -133,7 +133,8 @@ extension PolicyFixture.Holdings {
     return [
       ("{id}", id), ("{volume}", "\(attached)"), ("{server}", "\(PolicyFixture.instance.id)"), ("{name}", "n1"),
       ("{key}", collection == "types" ? "multiattach" : "key"), ("{project}", project), ("{class}", "default"),
-      ("{encryption}", "\(encryption)"), ("TYPE", "\(type)"), ("VOLUME", "\(volume)"), ("SNAPSHOT", "\(snapshot)"),
+      ("{encryption}", "\(encryption)"), ("ATTACHMENT", "\(attachment)"), ("TYPE", "\(type)"), ("VOLUME", "\(volume)"),
+      ("SNAPSHOT", "\(snapshot)"),
       ("ATTACHED", "\(attached)"), ("INSTANCE", "\(PolicyFixture.instance.id)"), ("PROJECT", project),
     ].reduce(text) { $0.replacing($1.0, with: $1.1) }
   }
