@@ -56,7 +56,7 @@ extension OpenStackTests {
           .run("server volume list \(guest.id)", printing: "False"),
           .run("server show \(guest.id)", printing: "delete_on_termination='False'", "original_name"),
           .run("server list --long", printing: guest.name, "MiB"), .run("flavor list", printing: "MiB"),
-          .run("limits show --absolute", printing: "totalInstancesUsed", "totalVolumesUsed"),
+          .run("limits show --absolute", printing: "total_instances_used", "total_volumes_used"),
           .run("availability zone list --compute", printing: "nova"),
           .run("volume attachment list", printing: "\(guest.id)"),
         ])

@@ -59,10 +59,7 @@ struct Walk {
   /// Gives what each step printed as JSON; `null` for one that printed something else.
   @discardableResult
   func take(_ steps: [Step], sourceLocation: SourceLocation = #_sourceLocation) async throws -> [JSON] {
-    let clients = try await bed.run(["\(Self.scripts)/make-clients.sh"], within: .seconds(300))
-    guard let folder = clients.split(separator: "\n").last else {
-      throw TestBedFailure("make-clients.sh named no folder.")
-    }
+    let folder = try await Self.clients(in: bed)
     let name = "walk-\(UInt32.random(in: .min ... .max))"
     let orders = steps.map { step in
       if case .comesTo(let values) = step.outcome { return Order(command: step.words, until: values) }
@@ -102,6 +99,15 @@ struct Walk {
       return values.first { shown[$0.key] != $0.value }.map { "\($0.key) is \(shown[$0.key]) and not \($0.value)" }
     case .fails: return nil
     }
+  }
+
+  /// The folder that the clients are installed in.
+  static func clients(in bed: Bed) async throws -> String {
+    let output = try await bed.run(["\(scripts)/make-clients.sh"], within: .seconds(300))
+    guard let folder = output.split(separator: "\n").last else {
+      throw TestBedFailure("make-clients.sh named no folder.")
+    }
+    return String(folder)
   }
 
   static var scripts: String {

@@ -44,12 +44,6 @@ private struct ComputeZone: Encodable {
     let isActive: Bool
     @OrNull var updatedAt: String?
 
-    init(isAvailable: Bool, isActive: Bool, updatedAt: String?) {
-      self.isAvailable = isAvailable
-      self.isActive = isActive
-      self.updatedAt = updatedAt
-    }
-
     enum CodingKeys: String, CodingKey {
       case isAvailable = "available"
       case isActive = "active"
@@ -60,12 +54,6 @@ private struct ComputeZone: Encodable {
   let name: String
   let state: State
   @OrNull var hosts: [NodeName: [String: Service]]?
-
-  init(name: String, state: State, hosts: [NodeName: [String: Service]]?) {
-    self.name = name
-    self.state = state
-    self.hosts = hosts
-  }
 
   enum CodingKeys: String, CodingKey {
     case hosts

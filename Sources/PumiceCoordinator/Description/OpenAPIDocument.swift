@@ -26,6 +26,11 @@ struct OpenAPIDocument {
       "security": [["token": []]],
       "paths": .object(paths.mapValues { .object($0) }),
       "components": [
+        "parameters": .object(
+          Dictionary(
+            uniqueKeysWithValues: [BlockStorageRoutes.versions, ComputeRoutes.versions].map {
+              ("\($0.service)-version", Self.parameter("OpenStack-API-Version", in: "header", .word($0.words)))
+            })),
         "schemas": .object(OperationDescription.shared.mapValues(\.json)),
         "securitySchemes": ["token": ["type": "apiKey", "in": "header", "name": "X-Auth-Token"]],
       ],
@@ -45,9 +50,8 @@ struct OpenAPIDocument {
     let query = known.reduce(into: [:]) { $0.merge($1.query) { one, _ in one } }
     var parameters = route.captures.map { parameter($0, in: "path", captureSchema($0, of: route)) }
     parameters += query.sorted { $0.key < $1.key }.map { parameter($0.key, in: "query", $0.value) }
-    if let service = route.service {
-      parameters.append(
-        parameter("OpenStack-API-Version", in: "header", .pattern("^\(service) (latest|[23]\\.[0-9]{1,2})$")))
+    if let versions = route.versions {
+      parameters.append(["$ref": .string("#/components/parameters/\(versions.service)-version")])
     }
     var members: [String: JSONValue] = [
       "summary": .string(known.map(\.summary).joined(separator: "; ")), "tags": [.string(route.prefixes[0])],
@@ -105,12 +109,19 @@ extension RegisteredRoute {
     fullPath.split(separator: "/").filter { $0.hasPrefix("{") }.map { String($0.dropFirst().dropLast()) }
   }
 
-  /// What its microversions are called by; `nil` for a route without.
-  fileprivate var service: String? {
+  /// `nil` for a route without microversions.
+  fileprivate var versions: APIVersions? {
     switch prefixes[0] {
-    case "v3": BlockStorageRoutes.versions.service
-    case "compute/v2.1": ComputeRoutes.versions.service
+    case "v3": BlockStorageRoutes.versions
+    case "compute/v2.1": ComputeRoutes.versions
     default: nil
     }
+  }
+}
+
+extension APIVersions {
+  /// All that may stand in the header.
+  fileprivate var words: [String] {
+    ["\(service) latest"] + (least.minor...greatest.minor).map { "\(service) \(least.major).\($0)" }
   }
 }

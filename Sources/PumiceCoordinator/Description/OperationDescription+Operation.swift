@@ -61,7 +61,7 @@ extension OperationDescription {
     OperationDescription("DELETE v3/os-quota-sets/{project}", "Set a project's quota back to the defaults"),
     OperationDescription(
       "GET v3/os-quota-class-sets/{class}", "Show the default quota", 200,
-      .one("quota_class_set", .shown(["id": .text()]))),
+      .one("quota_class_set", .shown(["id": .text(atMost: 65_536)]))),
     OperationDescription(
       "GET v3/limits", "Show what the project may have and has", query: ["project_id": .text()], 200,
       .one("limits", .object(["rate": .list(.anything), "absolute": .dictionary(.integer())]))),

@@ -38,6 +38,9 @@ indirect enum Schema: Sendable {
     switch self {
     case .anything: return [:]
     case .nothing: return ["type": "null"]
+    // What control characters have no place in is short.
+    case .text(let least, let most) where most <= 255:
+      return ["type": "string", "pattern": .string("^[^\\x00-\\x1f\\x7f-\\x9f]{\(least),\(most)}$")]
     case .text(let least, let most):
       return ["type": "string", "minLength": .integer(least), "maxLength": .integer(most)]
     case .form(let form): return ["type": "string", "format": .string(form)]
