@@ -78,9 +78,10 @@ let package = Package(
     .target(
       name: "PumiceCoordinator",
       dependencies: [
-        "PumiceIdentity", "PumiceModel", "PumiceWire", configuration, crypto, grdb, hashTrees, httpTypes, hummingbird,
+        "PumiceIdentity", "PumiceModel", "PumiceWire", asyncHTTPClient, configuration, crypto, grdb, hashTrees,
+        httpTypes, hummingbird,
         hummingbirdTLS, lifecycle,
-        logging, metrics, nioCore, nioPosix, nioSSL, systemPackage, unixSignals, yams,
+        logging, metrics, nioCore, nioHTTP, nioPosix, nioSSL, systemPackage, unixSignals, yams,
       ],
       swiftSettings: settings),
     .target(

@@ -36,7 +36,7 @@ public struct Coordinator: Service {
   ) async throws -> Coordinator {
     let surroundings = Surroundings.system()
     let joinToken = try SecretFile.token(in: configuration.joinTokenFile, calledBy: "join_token_file")
-    let authenticator = Authenticator(mode: try mode(configuration, logger: logger))
+    let authenticator = Authenticator(mode: try mode(configuration, surroundings, logger: logger))
     let journal: any Journal =
       configuration.database == "memory" ? InMemoryJournal() : try SQLiteJournal(path: configuration.database)
     let store = try await Store.open(journal)
@@ -74,7 +74,7 @@ public struct Coordinator: Service {
   }
 
   private static func mode(
-    _ configuration: CoordinatorConfiguration, logger: Logger
+    _ configuration: CoordinatorConfiguration, _ surroundings: Surroundings, logger: Logger
   ) throws -> Authenticator.Mode {
     switch configuration.authentication {
     case .none: .none
@@ -85,7 +85,23 @@ public struct Coordinator: Service {
           try UserDirectory(path: configuration.usersFile ?? "", logger: logger),
           seal: try TokenSeal(key: try tokenKey(configuration.tokenKeyFile ?? "")),
           lifetime: configuration.tokenLifetime))
+    case .keystone:
+      .keystone(try gate(configuration.keystone, now: surroundings.now, logger: logger))
     }
+  }
+
+  private static func gate(
+    _ keystone: CoordinatorConfiguration.Keystone?, now: @escaping @Sendable () -> Timestamp, logger: Logger
+  ) throws(StorageError) -> KeystoneGate {
+    guard let keystone else { throw .invalid("keystone.url", "is required where auth is keystone.") }
+    let account = KeystoneClient.Account(
+      url: keystone.url, user: keystone.user,
+      password: String(
+        decoding: try SecretFile.read(keystone.passwordFile, calledBy: "keystone.password_file"), as: UTF8.self
+      ).trimmed,
+      project: keystone.project, domain: keystone.domain)
+    return KeystoneGate(
+      KeystoneClient(account, authority: keystone.ca), cacheTime: keystone.cacheTime, now: now, logger: logger)
   }
 
   /// The key that tokens are sealed with. Without a file, one is made with a new key: tokens from before are worth nothing then.

@@ -13,6 +13,23 @@ public struct CoordinatorConfiguration: Sendable {
     case token
     /// Users with passwords, from `usersFile`, and tokens that the coordinator gives out.
     case builtin
+    /// Tokens that a Keystone has given out.
+    case keystone
+  }
+
+  /// How the coordinator asks a Keystone about tokens.
+  public struct Keystone: Sendable, Equatable {
+    /// Such as `http://keystone:5000/v3`.
+    public var url: String
+    public var user: String
+    public var passwordFile: String
+    public var project: String
+    /// The name of the domain that user and project are in.
+    public var domain: String
+    /// The PEM file with the certificates that Keystone is trusted by; the system's if `nil`.
+    public var ca: String?
+    /// How long what it said of a token is gone by.
+    public var cacheTime: Duration
   }
 
   public struct TLS: Sendable, Equatable {
@@ -33,6 +50,7 @@ public struct CoordinatorConfiguration: Sendable {
   public var usersFile: String?
   public var tokenKeyFile: String?
   public var tokenLifetime: Duration = .seconds(3600)
+  public var keystone: Keystone?
   public var allowsUnauthenticatedRemote = false
   public var reportInterval: Duration = .seconds(10)
   public var serviceDownTime: Duration = .seconds(60)
@@ -54,7 +72,7 @@ public struct CoordinatorConfiguration: Sendable {
     if let text = settings.text("listen") { listen = try ListenAddress(text) }
     if let text = settings.text("auth") {
       guard let mode = Authentication(rawValue: text) else {
-        throw .invalid("auth", "must be none, token or builtin, not '\(text)'.")
+        throw .invalid("auth", "must be none, token, builtin or keystone, not '\(text)'.")
       }
       authentication = mode
     }
@@ -62,6 +80,7 @@ public struct CoordinatorConfiguration: Sendable {
     usersFile = settings.text("users_file")
     tokenKeyFile = settings.text("token_key_file") ?? usersFile.map { $0 + ".key" }
     tokenLifetime = try settings.seconds("token_lifetime") ?? tokenLifetime
+    keystone = try Self.keystone(settings)
     allowsUnauthenticatedRemote = settings.flag("allow_unauthenticated_remote") ?? false
     reportInterval = try settings.seconds("report_interval") ?? reportInterval
     serviceDownTime = try settings.seconds("service_down_time") ?? serviceDownTime
@@ -84,6 +103,22 @@ public struct CoordinatorConfiguration: Sendable {
     }
     tls = try Self.tls(settings)
     try check()
+  }
+
+  private static func keystone(_ settings: Settings) throws(StorageError) -> Keystone? {
+    guard let url = settings.text("keystone.url") else { return nil }
+    guard url.hasPrefix("http://") || url.hasPrefix("https://"), !url.contains("?"), !url.contains("#") else {
+      throw .invalid("keystone.url", "must be like http://keystone:5000/v3, not '\(url)'.")
+    }
+    // Clients may leave out the version; we say which one we mean.
+    var base = url
+    while base.hasSuffix("/") { base.removeLast() }
+    if !base.hasSuffix("/v3") { base += "/v3" }
+    return Keystone(
+      url: base, user: try settings.required("keystone.user"),
+      passwordFile: try settings.required("keystone.password_file"),
+      project: settings.text("keystone.project") ?? "service", domain: settings.text("keystone.domain") ?? "Default",
+      ca: settings.text("keystone.ca"), cacheTime: try settings.seconds("keystone.cache_time") ?? .seconds(60))
   }
 
   private static func tls(_ settings: Settings) throws(StorageError) -> TLS? {
@@ -109,6 +144,8 @@ public struct CoordinatorConfiguration: Sendable {
     case .builtin:
       guard usersFile != nil else { throw .invalid("users_file", "is required where auth is builtin.") }
       guard tokenLifetime >= .seconds(60) else { throw .invalid("token_lifetime", "must be at least 60 seconds.") }
+    case .keystone:
+      guard keystone != nil else { throw .invalid("keystone.url", "is required where auth is keystone.") }
     }
     guard serviceDownTime >= reportInterval * 2 else {
       throw .invalid("service_down_time", "must be at least twice report_interval.")

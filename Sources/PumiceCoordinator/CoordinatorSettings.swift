@@ -14,7 +14,8 @@ extension CoordinatorConfiguration {
       "allow_unauthenticated_remote": .flag, "report_interval": .decimal, "service_down_time": .decimal,
       "max_placement_attempts": .number, "quiesce_timeout": .number, "log_level": .text, "tls.certificate": .text,
       "tls.key": .text,
-      "tls.ca": .text,
+      "tls.ca": .text, "keystone.url": .text, "keystone.user": .text, "keystone.password_file": .text,
+      "keystone.project": .text, "keystone.domain": .text, "keystone.ca": .text, "keystone.cache_time": .decimal,
     ]
     private static let weighersPrefix = "weighers."
     private static let environmentPrefix = "PUMICE_COORDINATOR_"
@@ -93,7 +94,7 @@ extension CoordinatorConfiguration {
 
     private static func flattened(_ mapping: [String: Any]) -> [(String, Any)] {
       mapping.flatMap { key, value in
-        if key == "tls" || key == "weighers" {
+        if ["tls", "weighers", "keystone"].contains(key) {
           if let inner = value as? [String: Any] { return inner.map { ("\(key).\($0.key)", $0.value) } }
           if value is NSNull { return [] }
         }
@@ -120,7 +121,7 @@ extension CoordinatorConfiguration {
       var values: [String: ConfigValue] = [:]
       for (variable, text) in environment where variable.hasPrefix(environmentPrefix) && variable != fileVariable {
         var key = variable.dropFirst(environmentPrefix.count).lowercased()
-        for group in ["tls_", "weighers_"] where key.hasPrefix(group) {
+        for group in ["tls_", "weighers_", "keystone_"] where key.hasPrefix(group) {
           key = group.dropLast() + "." + key.dropFirst(group.count)
         }
         values[key] = try value(of: text, for: key)

@@ -33,7 +33,8 @@ struct PumiceCoordinatorCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The file with the token that agents join with; mode 0600.", valueName: "file"))
   var joinTokenFile: String?
 
-  @Option(help: ArgumentHelp("How callers are known: none, token or builtin. (default: none)", valueName: "mode"))
+  @Option(
+    help: ArgumentHelp("How callers are known: none, token, builtin or keystone. (default: none)", valueName: "mode"))
   var auth: String?
 
   @Option(help: ArgumentHelp("The file with the tokens of callers; mode 0600.", valueName: "file"))

@@ -47,6 +47,19 @@ import Testing
     #expect(full.weighing == plain.weighing)
     #expect(full.logLevel == plain.logLevel)
     #expect(full.tls?.ca == "/etc/pumice/tls/ca.pem")
+    #expect(full.keystone?.user == "pumice" && full.keystone?.cacheTime == .seconds(60))
+  }
+
+  @Test func aKeystoneIsKnownByItsURLWithTheVersion() throws {
+    let file = "auth: keystone\nkeystone: {url: 'http://k:5000/', user: pumice, password_file: /p}"
+    let configuration = try read(file, environment: ["PUMICE_COORDINATOR_KEYSTONE_CACHE_TIME": "5"])
+    #expect(configuration.authentication == .keystone)
+    let keystone = try #require(configuration.keystone)
+    #expect(keystone.url == "http://k:5000/v3" && keystone.user == "pumice" && keystone.passwordFile == "/p")
+    #expect(keystone.project == "service" && keystone.domain == "Default" && keystone.cacheTime == .seconds(5))
+    let other = try read("keystone: {url: 'https://k/identity/v3', user: u, password_file: /p, project: a, domain: b}")
+    #expect(other.keystone?.url == "https://k/identity/v3")
+    #expect(other.keystone?.project == "a" && other.keystone?.domain == "b")
   }
 
   @Test(arguments: [
@@ -55,7 +68,10 @@ import Testing
     ("report_interval: 0", "report_interval"), ("report_interval: .nan", "report_interval"),
     ("max_placement_attempts: 1.5", "max_placement_attempts"), ("max_placement_attempts: 0", "max_placement_attempts"),
     ("allow_unauthenticated_remote: 3", "allow_unauthenticated_remote"), ("auth: maybe", "auth"),
-    ("auth: token", "tokens_file"), ("log_level: loud", "log_level"), ("quiesce_timeout: 61", "quiesce_timeout"),
+    ("auth: token", "tokens_file"), ("auth: keystone", "keystone.url"),
+    ("keystone: {url: 'k:5000'}", "keystone.url"), ("keystone: {url: 'http://k/v3'}", "keystone.user"),
+    ("keystone: {url: 'http://k/v3', user: u}", "keystone.password_file"), ("keystone: {color: red}", "keystone.color"),
+    ("log_level: loud", "log_level"), ("quiesce_timeout: 61", "quiesce_timeout"),
     ("quiesce_timeout: -1", "quiesce_timeout"), ("quiesce_timeout: 1.5", "quiesce_timeout"),
     ("weighers: 5", "weighers"),
     ("weighers: {colour: 1}", "colour"), ("weighers: {capacity: much}", "weighers.capacity"),

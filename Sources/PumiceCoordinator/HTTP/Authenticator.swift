@@ -11,11 +11,13 @@ struct Authenticator: Sendable {
     case tokens([TokenFile.Entry])
     /// Tokens that this coordinator has given out.
     case builtin(TokenOffice)
+    /// Tokens that a Keystone has given out.
+    case keystone(KeystoneGate)
 
     /// The projects that there are; `nil` where any may be.
     fileprivate var projects: Set<ProjectID>? {
       switch self {
-      case .none: nil
+      case .none, .keystone: nil
       case .tokens(let entries): Set(entries.map(\.project))
       case .builtin(let office): office.users.projects
       }
@@ -31,7 +33,7 @@ struct Authenticator: Sendable {
   /// As in Cinder, a project in the URL that is not the caller's is a malformed request; services and admins may act for any that exists.
   func caller(
     token: String?, projectInURL: ProjectID?, projectHeader: ProjectID?, in tables: Tables, at now: Timestamp
-  ) throws -> Caller {
+  ) async throws -> Caller {
     switch mode {
     case .none:
       return Caller(
@@ -43,10 +45,16 @@ struct Authenticator: Sendable {
     case .builtin(let office):
       guard let token else { throw Self.refusal(of: nil) }
       let bearer = try office.bearer(of: token, in: tables, at: now)
-      guard let project = bearer.token.project, let role = bearer.role else {
-        throw StorageError(.forbidden, "The token is for no project; ask for one that is.")
-      }
+      guard let project = bearer.token.project, let role = bearer.role else { throw Self.noProject }
       return try caller(Caller(project: project, user: bearer.user.name, role: role), for: projectInURL, projectHeader)
+    case .keystone(let gate):
+      guard let token else { throw Self.refusal(of: nil) }
+      let known = try await gate.token(token)
+      guard let project = known.project else { throw Self.noProject }
+      guard let role = known.role else {
+        throw StorageError(.forbidden, "The token gives none of the roles \(Caller.Role.names) in its project.")
+      }
+      return try caller(Caller(project: project, user: known.user, role: role), for: projectInURL, projectHeader)
     }
   }
 
@@ -63,6 +71,8 @@ struct Authenticator: Sendable {
     caller.project = project
     return caller
   }
+
+  private static let noProject = StorageError(.forbidden, "The token is for no project; ask for one that is.")
 
   private static func refusal(of token: String?) -> StorageError {
     StorageError(

@@ -70,7 +70,7 @@ struct Routes {
         var version = versions?.least ?? Microversion(1, 0)
         do {
           if let versions { version = try Self.version(of: request, versions) }
-          let caller = try Self.caller(of: request, context, api)
+          let caller = try await Self.caller(of: request, context, api)
           context.identity.caller = caller
           try caller.require(permission, for: "This")
           if let since, version < since { throw APIError.noSuchRoute }
@@ -87,13 +87,13 @@ struct Routes {
     }
   }
 
-  private static func caller(of request: Request, _ context: APIContext, _ api: CoordinatorAPI) throws -> Caller {
+  private static func caller(of request: Request, _ context: APIContext, _ api: CoordinatorAPI) async throws -> Caller {
     var project: String?
     if let text = context.parameters.get("project_id") {
       guard let decoded = text.removingPercentEncoding else { throw APIError.noSuchRoute }
       project = decoded
     }
-    return try api.authenticator.caller(
+    return try await api.authenticator.caller(
       token: request.headers[.authToken], projectInURL: project, projectHeader: request.headers[.projectID],
       in: api.store.tables, at: api.surroundings.now())
   }
