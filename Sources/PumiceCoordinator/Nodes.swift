@@ -150,6 +150,7 @@ extension Tables {
         guard var residue = residues[key], key.pool.node == node else { continue }
         residue.retry.notBefore = nil
         put(residue)
+      case .groupSnapshot: continue
       }
     }
   }

@@ -8,14 +8,11 @@ extension PendingWorkRunner {
     let (policy, surroundings) = (policy, surroundings)
     do {
       switch work {
-      case .take(let pool):
+      case .take:
         let hold = try await GuestHold.begin(for: snapshot, by: self)
         let outcome: Result<Progress, StorageError>
         do throws(StorageError) {
-          outcome = .success(
-            try await followed(by: snapshot.volume, try request(snapshot, on: pool)) { request throws(StorageError) in
-              try await node(pool.node).ensureSnapshot(snapshot.id, request)
-            })
+          outcome = .success(try await ask(for: snapshot))
         } catch {
           outcome = .failure(error)
         }
@@ -47,6 +44,14 @@ extension PendingWorkRunner {
           tables.noteEraseFailure(snapshot, error, at: surroundings.now())
         }
       }
+    }
+  }
+
+  /// One call to the snapshot's pool to have it.
+  func ask(for snapshot: Snapshot) async throws(StorageError) -> Progress {
+    let pool = snapshot.pool
+    return try await followed(by: snapshot.volume, try request(snapshot, on: pool)) { request throws(StorageError) in
+      try await node(pool.node).ensureSnapshot(snapshot.id, request)
     }
   }
 

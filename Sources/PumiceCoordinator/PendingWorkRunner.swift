@@ -29,6 +29,9 @@ struct PendingWorkRunner: Sendable {
       case .residue(let key):
         guard let residue = tables.residues[key] else { return }
         try await erase(residue)
+      case .groupSnapshot(let id):
+        guard let snapshot = tables.groupSnapshots[id], snapshot.isPending else { return }
+        try await take(snapshot)
       }
     } catch {
       guard !Task.isCancelled else { return }

@@ -35,6 +35,7 @@ extension Tables {
       case "volumes": (name, usage.volumes)
       case "snapshots": (name, usage.snapshots)
       case "gigabytes": (name, usage.gigabytes)
+      case "groups": (name, usage.groups)
       default: (name, 0)
       }
     }

@@ -99,6 +99,7 @@ extension Tables {
     case .snapshot(let id): snapshots[id]?.retry
     case .attachment(let id): attachments[id]?.retry
     case .residue(let key): residues[key]?.retry
+    case .groupSnapshot: nil
     }
   }
 
@@ -116,6 +117,7 @@ extension Tables {
       case .connect, .disconnect, nil: [attachment.node].compactMap(\.self)
       }
     case .residue(let key): return [key.pool.node]
+    case .groupSnapshot(let id): return Set(snapshots(in: id).map(\.pool.node)).sorted()
     }
   }
 }

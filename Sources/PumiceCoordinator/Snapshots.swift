@@ -10,6 +10,9 @@ public struct SnapshotOrder: Sendable {
   public var metadata: [String: String] = [:]
   /// Whether the volume may be attached: what its instance has not written out yet is not in the snapshot then.
   public var mayBeAttached = false
+  /// What it is to be part of, and whether that sees to its being taken.
+  var groupSnapshot: GroupSnapshotID?
+  var isTakenTogether = false
 
   public init(of volume: VolumeID) { self.volume = volume }
 }
@@ -58,7 +61,7 @@ extension Tables {
     }
     let snapshot = Snapshot(
       id: surroundings.newID(), of: volume, on: pool, user: order.user, name: order.name, summary: order.summary,
-      metadata: order.metadata, createdAt: now)
+      metadata: order.metadata, partOf: order.groupSnapshot, isTakenTogether: order.isTakenTogether, createdAt: now)
     put(snapshot)
     return snapshot
   }
@@ -69,6 +72,7 @@ extension Tables {
   ) throws(StorageError) {
     var snapshot = try snapshot(id, of: project)
     if snapshot.state == .deleting { return }
+    try requireNoGroup(snapshot, to: "be deleted")
     try requireThawed(snapshot.pool, to: "be deleted", snapshot.label)
     try requireUnread(snapshot)
     if let volume = volumes[snapshot.volume], volume.state == .reverting {

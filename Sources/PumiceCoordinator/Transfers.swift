@@ -24,6 +24,8 @@ extension Tables {
         "\(volume.label) is \(holder.state.rawValue) to \(holder.holder), so it can't be transferred.")
     }
     try requireUnread(volume, to: "transferred")
+    try requireNoGroup(volume, to: "be transferred")
+    for snapshot in snapshots(of: id) where !leavesSnapshots { try requireNoGroup(snapshot, to: "be transferred") }
     try volume.offer(at: now)
     put(volume)
     let key = [surroundings.roll(), surroundings.roll()].map { Self.hexadecimal($0) }.joined()

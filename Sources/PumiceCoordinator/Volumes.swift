@@ -15,6 +15,8 @@ public struct VolumeOrder: Sendable {
   /// What its first bytes are a copy of; zeros if `nil`.
   public var source: Source?
   public var availabilityZone: String?
+  /// The group that it is to be in.
+  var group: GroupID?
   public var requestID: String?
 
   public enum Source: Sendable, Equatable {
@@ -49,6 +51,7 @@ extension Tables {
     let original = try original(for: order)
     let type = try type(of: order, like: original, at: now)
     try type.requireUnencrypted()
+    if let id = order.group { try requireType(type.id, in: try group(id, of: order.project)) }
     guard let size = order.size ?? original?.size else { throw .invalid("size", "is required.") }
     try original?.check(size)
     try checkQuota(of: order.project, adding: 1, growingBy: size, to: size, type: type)
@@ -56,6 +59,7 @@ extension Tables {
       id: surroundings.newID(), project: order.project, user: order.user, name: order.name, summary: order.summary,
       metadata: order.metadata, size: size, type: type.id, isMultiattach: type.allowsMultiattach,
       source: original?.source, availabilityZone: order.availabilityZone, createdAt: now)
+    volume.group = order.group
     put(volume)
     try place(volume, policy: policy, requestID: order.requestID, at: now, in: surroundings)
     volume = volumes[volume.id] ?? volume
@@ -95,6 +99,7 @@ extension Tables {
   ) throws(StorageError) {
     var volume = try volume(id, of: project)
     if volume.state == .deleting { return }
+    try requireNoGroup(volume, to: "be deleted")
     try requireThawed(volume.pool, to: "be deleted", volume.label)
     if let holder = holders(of: id).first {
       throw StorageError(
@@ -108,6 +113,7 @@ extension Tables {
         "\(volume.label) has \(snapshots.count) snapshot\(snapshots.count == 1 ? "" : "s"), so it can't be deleted: delete "
           + "them first, or all together with cascade.")
     }
+    for snapshot in snapshots { try requireNoGroup(snapshot, to: "be deleted") }
     if let other = snapshots.first(where: { $0.project != volume.project }), project != nil {
       throw StorageError(
         .inUse,
@@ -142,6 +148,7 @@ extension Tables {
 
   public func usage(of project: ProjectID) -> QuotaUsage {
     var usage = QuotaUsage()
+    usage.groups = groups.values.count { $0.project == project }
     for claim in claims(of: project).values { usage.count(claim.promisedSize, of: claim.type) }
     for claim in snapshotClaims(of: project).values { usage.countSnapshot(claim.promisedSize, of: claim.type) }
     return usage

@@ -28,6 +28,7 @@ public struct QuotaSet: Sendable, Equatable, Codable {
 public struct QuotaUsage: Sendable, Equatable {
   public private(set) var volumes = 0
   public private(set) var snapshots = 0
+  public var groups = 0
   /// Of volumes and snapshots together.
   public private(set) var gigabytes = 0
   public private(set) var volumesByType: [VolumeTypeID: Int] = [:]
@@ -101,6 +102,11 @@ public struct QuotaUsage: Sendable, Equatable {
         ("snapshots_\(type.name)", snapshotsByType[type.id] ?? 0, 1),
         ("gigabytes_\(type.name)", gigabytesByType[type.id] ?? 0, gigabytes),
       ], against: quota)
+  }
+
+  /// Says no where one more group would pass a limit.
+  public func checkGroup(against quota: QuotaSet) throws(StorageError) {
+    try check([("groups", groups, 1)], against: quota)
   }
 
   private func check(

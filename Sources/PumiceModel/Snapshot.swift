@@ -47,6 +47,10 @@ public struct Snapshot: Sendable, Equatable, Codable {
   public let size: ByteCount
   /// Where the volume lies, and so the snapshot.
   public let pool: PoolName
+  /// What it is part of.
+  public let groupSnapshot: GroupSnapshotID?
+  /// Whether it is taken together with the others that are part of the same: then that says what is to be done. `nil` is `false`.
+  private let isTakenTogether: Bool?
   public private(set) var state: State
   public private(set) var revision: Revision
   public var retry: Retry
@@ -64,7 +68,8 @@ public struct Snapshot: Sendable, Equatable, Codable {
   /// A snapshot that has been asked for and is not taken yet.
   public init(
     id: SnapshotID, of volume: Volume, on pool: PoolName, user: String = "", name: String, summary: String = "",
-    metadata: [String: String] = [:], createdAt: Timestamp
+    metadata: [String: String] = [:], partOf groupSnapshot: GroupSnapshotID? = nil, isTakenTogether: Bool = false,
+    createdAt: Timestamp
   ) {
     self.id = id
     project = volume.project
@@ -76,6 +81,8 @@ public struct Snapshot: Sendable, Equatable, Codable {
     type = volume.type
     size = volume.size
     self.pool = pool
+    self.groupSnapshot = groupSnapshot
+    self.isTakenTogether = isTakenTogether ? true : nil
     state = .creating
     revision = 1
     retry = Retry()
@@ -84,7 +91,7 @@ public struct Snapshot: Sendable, Equatable, Codable {
 
   public var pendingWork: PendingWork? {
     switch state {
-    case .creating: .take(pool)
+    case .creating: isTakenTogether == true ? nil : .take(pool)
     case .deleting: .erase(pool)
     case .available, .error, .deleted: nil
     }

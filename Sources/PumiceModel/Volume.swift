@@ -59,6 +59,8 @@ public struct Volume: Sendable, Equatable, Codable {
   /// What its owner says of the image that is on it, and whether a machine can start from that. `nil` is nothing, and no.
   public var imageMetadata: [String: String]?
   public var bootable: Bool?
+  /// The group that it is in.
+  public var group: GroupID?
   public private(set) var size: ByteCount
   public private(set) var type: VolumeTypeID
   /// `nil` is `false`.

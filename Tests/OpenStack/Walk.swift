@@ -19,10 +19,16 @@ struct Step: Sendable {
   let outcome: Outcome
 
   private init(_ command: String, _ outcome: Outcome) {
-    words = command.split(separator: " ").map(String.init)
+    self.init(command.split(separator: " ").map(String.init), outcome)
+  }
+
+  private init(_ words: [String], _ outcome: Outcome) {
+    self.words = words
     self.outcome = outcome
   }
 
+  /// Of a command with a space in one of its words.
+  static func run(words: [String]) -> Step { Step(words, .prints([])) }
   static func run(_ command: String, printing texts: String...) -> Step { Step(command, .prints(texts)) }
   static func run(_ command: String, shows values: [String: JSON]) -> Step {
     Step(command + " -f json", .shows(values))

@@ -71,6 +71,10 @@ final class Fleet: Sendable {
           tables.ensureDefaultType(at: surroundings.now(), in: surroundings)
           guard tables.type(named: OrderDesk.typeForSeveral) == nil else { return }
           tables.put(
+            GroupType(
+              id: surroundings.newID(), name: OrderDesk.groupType, specs: [GroupType.consistency: "<is> True"],
+              createdAt: surroundings.now()))
+          tables.put(
             VolumeType(
               id: surroundings.newID(), name: OrderDesk.typeForSeveral, extraSpecs: ["multiattach": "<is> True"],
               createdAt: surroundings.now()))

@@ -106,6 +106,17 @@ struct Invariants {
         violations.append("Volume \(attachment.volume) is attached twice.")
       }
     }
+    for volume in tables.volumes.values {
+      if let group = volume.group, tables.groups[group]?.project != volume.project {
+        violations.append("Volume \(volume.id) is in group \(group), which its project does not have.")
+      }
+    }
+    for group in tables.groupSnapshots.values {
+      let states = Set(tables.snapshots(in: group.id).map(\.state))
+      if states.isEmpty || (group.state == .failed && states != [.error]) {
+        violations.append("Group snapshot \(group.id) is \(group.state), and consists of \(states).")
+      }
+    }
     let offered = tables.transfers.values.map(\.volume)
     let awaiting = Set(tables.volumes.values.filter { $0.state == .awaitingTransfer }.map(\.id))
     if Set(offered) != awaiting || offered.count != awaiting.count {
@@ -117,6 +128,7 @@ struct Invariants {
         violations.append("The index of \(project) does not have its volumes.")
       }
       var usage = QuotaUsage()
+      usage.groups = tables.groups.values.count { $0.project == project }
       for volume in tables.volumes.values where volume.project == project { usage.count(volume) }
       for snapshot in tables.snapshots.values where snapshot.project == project { usage.count(snapshot) }
       if usage != tables.usage(of: project) { violations.append("The quota of \(project) is not the sum of its rows.") }
@@ -152,6 +164,7 @@ struct Invariants {
     case .snapshot(let id): tables.snapshots[id].map { "\($0.state) \($0.retry.lastError ?? "")" } ?? ""
     case .attachment(let id): tables.attachments[id].map { "\($0.state) \($0.retry.lastError ?? "")" } ?? ""
     case .residue(let key): tables.residues[key]?.retry.lastError ?? ""
+    case .groupSnapshot(let id): tables.groupSnapshots[id]?.state.rawValue ?? ""
     }
   }
 }

@@ -86,6 +86,45 @@ struct OrderDesk {
     }
   }
 
+  // MARK: Groups
+
+  /// The type of groups whose snapshots must be of one moment.
+  static let groupType = "of one moment"
+
+  /// Into the group of its project, which is made where there is none.
+  func putIntoGroup(_ volume: Volume) {
+    let surroundings = surroundings
+    give { tables, now in
+      let present = tables.groups.values.filter { $0.project == volume.project }.min { $0.id < $1.id }
+      let group =
+        try present
+        ?? tables.createGroup(
+          GroupOrder(
+            project: volume.project, type: Self.groupType, volumeTypes: [VolumeType.defaultName, Self.typeForSeveral]),
+          at: now, in: surroundings)
+      try tables.editGroup(group.id, of: nil, GroupChange(added: [volume.id]))
+    }
+  }
+
+  func takeOut(_ volume: Volume, of group: GroupID) {
+    give { tables, now in try tables.editGroup(group, of: nil, GroupChange(removed: [volume.id])) }
+  }
+
+  func takeSnapshot(of group: Group) {
+    let (surroundings, policy) = (surroundings, fleet.policy)
+    give { tables, now in
+      try tables.createGroupSnapshot(
+        of: group.id, of: nil, user: "", name: "", summary: "", policy: policy, at: now, in: surroundings)
+    }
+  }
+
+  func delete(_ snapshot: GroupSnapshot) {
+    for member in tables.snapshots(in: snapshot.id) {
+      workload.promises.withLock { _ = $0.deletedSnapshots.insert(member.id) }
+    }
+    give { tables, now in try tables.deleteGroupSnapshot(snapshot.id, of: nil, at: now) }
+  }
+
   // MARK: Attachments
 
   func attach(_ volume: Volume, to instance: InstanceID) {

@@ -41,7 +41,7 @@ final class Workload: Sendable {
     let (world, tables) = (fleet.world, desk.tables)
     let volumes = tables.volumes.values.filter { $0.state != .deleted }.sorted { $0.id < $1.id }
     let snapshots = tables.snapshots.values.filter { $0.state != .deleted }.sorted { $0.id < $1.id }
-    switch world.random(0...30) {
+    switch world.random(0...35) {
     case 0...5: desk.create()
     case 6...11:
       // Mostly one that may be attached, sometimes one that must be refused.
@@ -59,13 +59,22 @@ final class Workload: Sendable {
     case 25: if let volume = world.pick(volumes) { desk.copy(volume) }
     case 26...27: if let snapshot = world.pick(snapshots) { desk.revert(to: snapshot) }
     case 28: if let snapshot = world.pick(snapshots) { desk.delete(snapshot) }
-    default:
+    case 29...30:
       let offers = tables.transfers.values.sorted { $0.id < $1.id }
       if let transfer = world.pick(offers) {
         desk.end(transfer)
       } else if let volume = world.pick(volumes) {
         desk.offer(volume)
       }
+    case 31...32:
+      guard let volume = world.pick(volumes) else { return }
+      if let group = volume.group { desk.takeOut(volume, of: group) } else { desk.putIntoGroup(volume) }
+    case 33...34:
+      let groups = tables.groups.values.sorted { $0.id < $1.id }
+      if let group = world.pick(groups) { desk.takeSnapshot(of: group) }
+    default:
+      let taken = tables.groupSnapshots.values.sorted { $0.id < $1.id }
+      if let snapshot = world.pick(taken) { desk.delete(snapshot) }
     }
   }
 

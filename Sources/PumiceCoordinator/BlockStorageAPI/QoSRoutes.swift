@@ -184,7 +184,7 @@ extension RequestFields {
   }
 
   /// A list of names, each of 1 to 255 characters.
-  fileprivate func requiredNames(_ name: String) throws(StorageError) -> [String] {
+  func requiredNames(_ name: String) throws(StorageError) -> [String] {
     guard let value = value(name) else { throw .invalid(name, "is required.") }
     guard case .array(let items) = value, items.count <= 128 else {
       throw .invalid(name, "must be a list of at most 128 names, not \(value.excerpt).")

@@ -38,7 +38,7 @@ struct SnapshotResource: Encodable {
     progress = Self.progress(of: snapshot)
     project = snapshot.project
     consistency = OrNull(wrappedValue: snapshot.state == .creating ? nil : snapshot.consistency?.rawValue)
-    if view.tier >= Microversion(3, 14) { groupSnapshotID = OrNull(wrappedValue: nil) }
+    if view.tier >= Microversion(3, 14) { groupSnapshotID = OrNull(wrappedValue: snapshot.groupSnapshot?.description) }
     if view.tier >= Microversion(3, 41) { userID = snapshot.user }
     if view.tier >= Microversion(3, 65) { consumesQuota = true }
   }

@@ -149,7 +149,9 @@ extension BlockStorageRoutes {
 }
 
 /// Keys as Cinder takes them: letters, digits, `_`, `-`, `.`, `:` and spaces.
-private func checkedSpecs(_ specs: [String: String]) throws(StorageError) -> [String: String] {
+func checkedSpecs(
+  _ specs: [String: String], as field: String = "extra_specs"
+) throws(StorageError) -> [String: String] {
   for key in specs.keys {
     let isPlain = key.unicodeScalars.allSatisfy {
       $0.isASCII
@@ -157,7 +159,7 @@ private func checkedSpecs(_ specs: [String: String]) throws(StorageError) -> [St
     }
     guard isPlain else {
       throw .invalid(
-        "extra_specs", "has the key '\(key.prefix(64))'; a key consists of letters, digits, '_', '-', '.', ':'.")
+        field, "has the key '\(key.prefix(64))'; a key consists of letters, digits, '_', '-', '.', ':'.")
     }
   }
   return specs

@@ -36,7 +36,10 @@ extension VolumeRow {
     case "source_volid":
       let id = VolumeID(value)
       return { row in id.map { row.volume.source == .volume($0) } ?? false }
-    case "group_id", "migration_status", "glance_metadata", "image_id": return { _ in false }
+    case "group_id":
+      let id = GroupID(value)
+      return { row in id != nil && row.volume.group == id }
+    case "migration_status", "glance_metadata", "image_id": return { _ in false }
     default: return nil
     }
   }

@@ -23,7 +23,7 @@ extension VolumeOrder {
   ]
   private static let unsupported = [
     "source_replica", "consistencygroup_id", "multiattach", "image_id", "imageRef",
-    "group_id", "backup_id",
+    "backup_id",
   ]
   /// In GiB: as much as fits into 32 bits, as in Cinder.
   static let sizes = 1...2_147_483_647
@@ -48,6 +48,7 @@ extension VolumeOrder {
     metadata = try fields.texts("metadata") ?? [:]
     type = try fields.text("volume_type").flatMap { $0.isEmpty ? nil : $0 }
     availabilityZone = try fields.text("availability_zone").flatMap { $0.isEmpty ? nil : $0 }
+    if call.version >= Microversion(3, 13) { group = try fields.id("group_id") }
     requestID = call.context.requestID
   }
 

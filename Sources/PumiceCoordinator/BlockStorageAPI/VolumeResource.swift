@@ -99,7 +99,7 @@ struct VolumeResource: Encodable {
       migrationStatusAttribute = none
       nameIDAttribute = none
     }
-    if view.tier >= Microversion(3, 13) { groupID = none }
+    if view.tier >= Microversion(3, 13) { groupID = OrNull(wrappedValue: volume.group?.description) }
     if view.tier >= Microversion(3, 21), view.showsHost { providerID = none }
     if view.tier >= Microversion(3, 48) {
       sharedTargets = false

@@ -27,7 +27,7 @@ struct OperationDescription: Sendable {
 extension OperationDescription {
   static let all: [String: OperationDescription] = {
     let described =
-      volumes + clients + snapshots + types + typeRules + transfers + operation + services + compute + pumice
+      volumes + clients + snapshots + types + typeRules + transfers + operation + services + groups + compute + pumice
     return Dictionary(uniqueKeysWithValues: described.map { ($0.route, $0) })
   }()
 

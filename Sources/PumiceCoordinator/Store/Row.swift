@@ -15,6 +15,9 @@ public enum Row: Sendable, Equatable {
   case qosSpec(QoSSpec)
   case transfer(Transfer)
   case defaultType(DefaultVolumeType)
+  case groupType(GroupType)
+  case group(Group)
+  case groupSnapshot(GroupSnapshot)
   /// What projects have that have no quota of their own, by the name of the class: only `default` is one.
   case quotaClass(QuotaSet)
 
@@ -27,6 +30,9 @@ public enum Row: Sendable, Equatable {
     case transfers
     case defaultTypes = "default_types"
     case quotaClasses = "quota_classes"
+    case groupTypes = "group_types"
+    case groups = "volume_groups"
+    case groupSnapshots = "group_snapshots"
   }
 
   public struct Key: Hashable, Sendable {
@@ -50,6 +56,9 @@ public enum Row: Sendable, Equatable {
     case .transfer(let transfer): Key(table: .transfers, id: transfer.id.description)
     case .defaultType(let type): Key(table: .defaultTypes, id: type.project)
     case .quotaClass(let quota): Key(table: .quotaClasses, id: quota.project)
+    case .groupType(let type): Key(table: .groupTypes, id: type.id.description)
+    case .group(let group): Key(table: .groups, id: group.id.description)
+    case .groupSnapshot(let snapshot): Key(table: .groupSnapshots, id: snapshot.id.description)
     }
   }
 }

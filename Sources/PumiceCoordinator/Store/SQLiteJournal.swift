@@ -102,7 +102,7 @@ public final class SQLiteJournal: Journal {
     }
     let tables = [
       (2, "snapshots"), (3, "revocations"), (4, "qos_specs"), (5, "transfers"), (6, "default_types"),
-      (7, "quota_classes"),
+      (7, "quota_classes"), (8, "group_types"), (9, "volume_groups"), (10, "group_snapshots"),
     ]
     for (number, table) in tables {
       migrator.registerMigration("\(number): \(table)") { database in
@@ -139,6 +139,9 @@ extension Row {
     case .transfers: self = .transfer(try decoder.decode(Transfer.self, from: json))
     case .defaultTypes: self = .defaultType(try decoder.decode(DefaultVolumeType.self, from: json))
     case .quotaClasses: self = .quotaClass(try decoder.decode(QuotaSet.self, from: json))
+    case .groupTypes: self = .groupType(try decoder.decode(GroupType.self, from: json))
+    case .groups: self = .group(try decoder.decode(Group.self, from: json))
+    case .groupSnapshots: self = .groupSnapshot(try decoder.decode(GroupSnapshot.self, from: json))
     }
   }
 
@@ -157,6 +160,9 @@ extension Row {
     case .transfer(let transfer): try encoder.encode(transfer)
     case .defaultType(let type): try encoder.encode(type)
     case .quotaClass(let quota): try encoder.encode(quota)
+    case .groupType(let type): try encoder.encode(type)
+    case .group(let group): try encoder.encode(group)
+    case .groupSnapshot(let snapshot): try encoder.encode(snapshot)
     }
   }
 }

@@ -21,6 +21,9 @@ public struct Tables: Sendable {
   public private(set) var transfers: TreeDictionary<TransferID, Transfer> = [:]
   public private(set) var defaultTypes: TreeDictionary<ProjectID, DefaultVolumeType> = [:]
   public private(set) var quotaClasses: TreeDictionary<String, QuotaSet> = [:]
+  public private(set) var groupTypes: TreeDictionary<GroupTypeID, GroupType> = [:]
+  public private(set) var groups: TreeDictionary<GroupID, Group> = [:]
+  public private(set) var groupSnapshots: TreeDictionary<GroupSnapshotID, GroupSnapshot> = [:]
 
   /// The latest report of each node since the coordinator started.
   public var observations: TreeDictionary<NodeName, Observation> = [:]
@@ -207,6 +210,38 @@ public struct Tables: Sendable {
     changes.append(.put(.quotaClass(quota)))
   }
 
+  public mutating func put(_ type: GroupType) {
+    groupTypes[type.id] = type
+    changes.append(.put(.groupType(type)))
+  }
+
+  public mutating func remove(_ type: GroupType) {
+    groupTypes[type.id] = nil
+    changes.append(.remove(Row.groupType(type).key))
+  }
+
+  public mutating func put(_ group: Group) {
+    groups[group.id] = group
+    changes.append(.put(.group(group)))
+  }
+
+  public mutating func remove(_ group: Group) {
+    groups[group.id] = nil
+    changes.append(.remove(Row.group(group).key))
+  }
+
+  public mutating func put(_ snapshot: GroupSnapshot) {
+    groupSnapshots[snapshot.id] = snapshot
+    index(.groupSnapshot(snapshot.id), isPending: snapshot.isPending)
+    changes.append(.put(.groupSnapshot(snapshot)))
+  }
+
+  public mutating func remove(_ snapshot: GroupSnapshot) {
+    groupSnapshots[snapshot.id] = nil
+    index(.groupSnapshot(snapshot.id), isPending: false)
+    changes.append(.remove(Row.groupSnapshot(snapshot).key))
+  }
+
   /// Forgets a tombstone. Only for rows so old that no late call about them can be under way.
   public mutating func removeTombstone(_ volume: Volume) {
     precondition(volume.state == .deleted, "Only tombstones are removed.")
@@ -242,6 +277,9 @@ public struct Tables: Sendable {
     case .transfer(let transfer): put(transfer)
     case .defaultType(let type): put(type)
     case .quotaClass(let quota): putClass(quota)
+    case .groupType(let type): put(type)
+    case .group(let group): put(group)
+    case .groupSnapshot(let snapshot): put(snapshot)
     }
   }
 
@@ -312,6 +350,7 @@ public enum WorkKey: Hashable, Sendable {
   case snapshot(SnapshotID)
   case attachment(AttachmentID)
   case residue(Residue.Key)
+  case groupSnapshot(GroupSnapshotID)
 }
 
 /// What a node said last, and when that was by the coordinator's clock.

@@ -5,7 +5,8 @@ import PumiceModel
 /// In paths and bodies, `VOLUME`, `SNAPSHOT`, `TYPE`, … stand for what the project in question has (`PolicyFixture`).
 extension PolicyExpectation {
   static let all: [PolicyExpectation] =
-    volumes + clients + snapshots + types + typeRules + transfers + quotas + operation + services + compute + pumice
+    volumes + clients + snapshots + types + typeRules + transfers + quotas + operation + services + groups + compute
+    + pumice
 
   private static let volumes: [PolicyExpectation] = [
     .init("GET v3/volumes", .reader, 200), .init("GET v3/volumes/detail", .reader, 200),

@@ -22,6 +22,10 @@ struct PolicyFixture: Sendable {
     let qosSpec: QoSSpecID
     /// Of a volume of its own.
     let transfer: TransferID
+    /// With a volume of its own, and a group snapshot.
+    let group: GroupID
+    let groupType: GroupTypeID
+    let groupSnapshot: GroupSnapshotID
   }
 
   static let instance = Instance(id: .random(), name: "vm", status: .active)
@@ -74,7 +78,7 @@ extension PolicyFixture.Holdings {
     self.project = project
     tables.setQuota(["volumes": -1, "snapshots": -1], of: project)
     var volumes: [Volume] = []
-    for _ in 0..<3 {
+    for _ in 0..<4 {
       var order = VolumeOrder(project: project, size: .gibibytes(1))
       order.metadata = ["key": "value"]
       let volume = try tables.createVolume(order, policy: policy, at: surroundings.now(), in: surroundings)
@@ -106,6 +110,20 @@ extension PolicyFixture.Holdings {
       at: surroundings.now(), in: surroundings)
     try tables.setAccess(to: type.id, of: project, true)
     self.type = type.id
+    groupType = try tables.createGroupType(
+      name: "groups of \(project)", summary: "", isPublic: true, specs: ["key": "value"], at: surroundings.now(),
+      in: surroundings
+    ).id
+    let group = try tables.createGroup(
+      GroupOrder(project: project, type: "\(groupType)", volumeTypes: [VolumeType.defaultName]),
+      at: surroundings.now(), in: surroundings)
+    try tables.editGroup(group.id, of: project, GroupChange(added: [volumes[3].id]))
+    self.group = group.id
+    groupSnapshot = try tables.createGroupSnapshot(
+      of: group.id, of: project, user: "", name: "", summary: "", policy: policy, at: surroundings.now(),
+      in: surroundings
+    ).id
+    for snapshot in tables.snapshots(in: groupSnapshot) { try tables.confirm(snapshot, at: surroundings.now()) }
     _ = try tables.setDefaultType(VolumeType.defaultName, of: project)
     let encryption = VolumeEncryption(
       id: surroundings.newID(), provider: "luks", location: .frontEnd, createdAt: surroundings.now())
@@ -128,13 +146,16 @@ extension PolicyFixture.Holdings {
       case "qos-specs": "\(qosSpec)"
       case "flavors": "1x0MiB"
       case "os-volume-transfer", "volume-transfers": "\(transfer)"
+      case "groups": "\(group)"
+      case "group_types": "\(groupType)"
+      case "group_snapshots": "\(groupSnapshot)"
       default: "\(volume)"
       }
     return [
       ("{id}", id), ("{volume}", "\(attached)"), ("{server}", "\(PolicyFixture.instance.id)"), ("{name}", "n1"),
       ("{key}", collection == "types" ? "multiattach" : "key"), ("{project}", project), ("{class}", "default"),
-      ("{encryption}", "\(encryption)"), ("ATTACHMENT", "\(attachment)"), ("TYPE", "\(type)"), ("VOLUME", "\(volume)"),
-      ("SNAPSHOT", "\(snapshot)"),
+      ("{encryption}", "\(encryption)"), ("ATTACHMENT", "\(attachment)"), ("GROUP-TYPE", "\(groupType)"),
+      ("GROUP", "\(group)"), ("TYPE", "\(type)"), ("VOLUME", "\(volume)"), ("SNAPSHOT", "\(snapshot)"),
       ("ATTACHED", "\(attached)"), ("INSTANCE", "\(PolicyFixture.instance.id)"), ("PROJECT", project),
     ].reduce(text) { $0.replacing($1.0, with: $1.1) }
   }

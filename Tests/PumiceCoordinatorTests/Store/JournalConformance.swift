@@ -13,6 +13,8 @@ struct JournalConformance {
     #expect(try await journal.load().isEmpty)
 
     var volume = Volume.make(name: "it's \"quoted\" 名前")
+    let group = Group(
+      id: .random(), project: "p", name: "g", type: .random(), volumeTypes: [.random()], createdAt: .start)
     let rows: [Row] = [
       .volume(volume), .attachment(.make(volume: volume.id)), .snapshot(.make(of: volume)),
       .residue(Residue(Residue.Key(volume: volume.id, pool: .make()), revision: 3)),
@@ -32,6 +34,9 @@ struct JournalConformance {
       .transfer(Transfer(id: .random(), of: volume, leavesSnapshots: true, keyDigest: "d", createdAt: .start)),
       .defaultType(DefaultVolumeType(project: "p", type: .random())),
       .quotaClass(QuotaSet(project: "default", limits: ["volumes": 3])),
+      .groupType(GroupType(id: .random(), name: "g", specs: [GroupType.consistency: "<is> True"], createdAt: .start)),
+      .group(group),
+      .groupSnapshot(GroupSnapshot(id: .random(), of: group, name: "s", isTakenTogether: true, createdAt: .start)),
     ]
     try await journal.commit(rows.map { .put($0) })
     #expect(try await sorted(journal) == sorted(rows))
