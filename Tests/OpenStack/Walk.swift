@@ -5,7 +5,7 @@ import Testing
 /// A command of a client, and what must come of it.
 struct Step: Sendable {
   enum Outcome: Sendable {
-    /// It succeeds, and its JSON has these values.
+    /// It succeeds, and what it prints by name has these values.
     case shows([String: JSON])
     /// The same, after a while.
     case comesTo([String: JSON])
@@ -30,12 +30,8 @@ struct Step: Sendable {
   /// Of a command with a space in one of its words.
   static func run(words: [String]) -> Step { Step(words, .prints([])) }
   static func run(_ command: String, printing texts: String...) -> Step { Step(command, .prints(texts)) }
-  static func run(_ command: String, shows values: [String: JSON]) -> Step {
-    Step(command + " -f json", .shows(values))
-  }
-  static func wait(_ command: String, for values: [String: JSON]) -> Step {
-    Step(command + " -f json", .comesTo(values))
-  }
+  static func run(_ command: String, shows values: [String: JSON]) -> Step { Step(command, .shows(values)) }
+  static func wait(_ command: String, for values: [String: JSON]) -> Step { Step(command, .comesTo(values)) }
   static func fail(_ command: String, saying texts: String...) -> Step { Step(command, .fails(texts)) }
 }
 
@@ -44,6 +40,9 @@ struct Walk {
   enum Client: String, CustomTestStringConvertible {
     case openstack, cinder
     var testDescription: String { rawValue }
+
+    /// What makes it print names and values as JSON, where it can.
+    var format: [String] { self == .openstack ? ["-f", "json"] : [] }
   }
 
   private struct Order: Encodable {
@@ -55,6 +54,7 @@ struct Walk {
     let status: Int
     let output: String
     let errors: String
+    let values: JSON
   }
 
   let bed: Bed
@@ -62,14 +62,17 @@ struct Walk {
   /// The variables by which the client finds the cloud.
   let environment: [String: String]
 
-  /// Gives what each step printed as JSON; `null` for one that printed something else.
+  /// Gives what each step printed by name; `null` for one that printed something else.
   @discardableResult
   func take(_ steps: [Step], sourceLocation: SourceLocation = #_sourceLocation) async throws -> [JSON] {
     let folder = try await Self.clients(in: bed)
     let name = "walk-\(UInt32.random(in: .min ... .max))"
     let orders = steps.map { step in
-      if case .comesTo(let values) = step.outcome { return Order(command: step.words, until: values) }
-      return Order(command: step.words, until: nil)
+      switch step.outcome {
+      case .comesTo(let values): Order(command: step.words + client.format, until: values)
+      case .shows: Order(command: step.words + client.format, until: nil)
+      case .prints, .fails: Order(command: step.words, until: nil)
+      }
     }
     let file = try bed.folder.write(
       String(decoding: try JSONEncoder().encode(orders), as: UTF8.self), to: "\(name).json")
@@ -85,7 +88,7 @@ struct Walk {
         sourceLocation: sourceLocation)
     }
     #expect(results.count == steps.count)
-    return results.map { (try? JSONDecoder().decode(JSON.self, from: Data($0.output.utf8))) ?? .null }
+    return results.map(\.values)
   }
 
   private static func difference(of result: Result, from outcome: Step.Outcome) -> String? {
@@ -99,10 +102,9 @@ struct Walk {
     case .prints(let texts):
       return texts.first { !result.output.contains($0) }.map { "it should have printed: \($0)" }
     case .shows(let values), .comesTo(let values):
-      guard let shown = try? JSONDecoder().decode(JSON.self, from: Data(result.output.utf8)) else {
-        return "it should have printed JSON"
+      return values.first { result.values[$0.key] != $0.value }.map {
+        "\($0.key) is \(result.values[$0.key]) and not \($0.value)"
       }
-      return values.first { shown[$0.key] != $0.value }.map { "\($0.key) is \(shown[$0.key]) and not \($0.value)" }
     case .fails: return nil
     }
   }

@@ -4,6 +4,8 @@ import Foundation
 public struct Readme: Sendable {
   /// The commands of each indented block, in their order; those on several lines are joined, comments are left out.
   public let blocks: [[String]]
+  /// The same blocks as they stand there, without their indentation.
+  public let texts: [String]
 
   /// - Parameter section: A heading without its number signs; all of the file if `nil`.
   public init(section: String? = nil) throws {
@@ -16,6 +18,7 @@ public struct Readme: Sendable {
       lines = lines[(heading + 1)...].prefix { !$0.hasPrefix("## ") }
     }
     var blocks: [[String]] = []
+    var texts: [String] = []
     var isInBlock = false
     var isContinued = false
     for line in lines {
@@ -23,8 +26,12 @@ public struct Readme: Sendable {
         isInBlock = false
         continue
       }
-      if !isInBlock { blocks.append([]) }
+      if !isInBlock {
+        blocks.append([])
+        texts.append("")
+      }
       isInBlock = true
+      texts[texts.count - 1] += line.dropFirst(4) + "\n"
       var command = line.dropFirst(4)
       if let comment = command.range(of: " #") { command = command[..<comment.lowerBound] }
       let isToBeContinued = command.hasSuffix("\\")
@@ -39,5 +46,6 @@ public struct Readme: Sendable {
       isContinued = isToBeContinued
     }
     self.blocks = blocks
+    self.texts = texts
   }
 }

@@ -169,6 +169,8 @@ private enum AttachmentAction: String, ResourceAction {
   static let later: Set<String> = []
   var permission: Permission { .writeVolumes }
   var since: Microversion? { Microversion(3, 44) }
+  // Clients repeat the attachment's id, or say nothing.
+  var takesAnything: Bool { true }
 
   /// The client has the volume.
   func perform(on id: AttachmentID, _ fields: RequestFields, _ call: Call) async throws -> Response? {

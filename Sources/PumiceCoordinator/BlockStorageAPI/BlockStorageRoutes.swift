@@ -35,6 +35,7 @@ struct BlockStorageRoutes {
     addServices(to: routes)
     addPools(to: routes)
     addAttachments(to: routes)
+    addExtensions(to: routes)
     addMessages(to: routes)
   }
 

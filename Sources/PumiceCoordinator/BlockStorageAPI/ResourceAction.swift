@@ -11,9 +11,15 @@ protocol ResourceAction: RawRepresentable<String>, CaseIterable, Sendable {
   var permission: Permission { get }
   /// The microversion that brought it; before it there is none.
   var since: Microversion? { get }
+  /// Whether what is said with it does not matter.
+  var takesAnything: Bool { get }
 
   /// Gives the answer where that is more than 202.
   func perform(on id: Identifier<Kind>, _ fields: RequestFields, _ call: Call) async throws -> Response?
+}
+
+extension ResourceAction {
+  var takesAnything: Bool { false }
 }
 
 extension Call {
@@ -31,6 +37,7 @@ extension Call {
     }
     if let since = action.since, version < since { throw APIError.noSuchRoute }
     try caller.require(action.permission, for: name)
-    return try await action.perform(on: id, RequestFields((try body.object(name))?.values ?? [:]), self) ?? .accepted
+    let fields = action.takesAnything ? [:] : (try body.object(name))?.values ?? [:]
+    return try await action.perform(on: id, RequestFields(fields), self) ?? .accepted
   }
 }

@@ -70,13 +70,8 @@ extension SnapshotOrder {
     summary = try fields.summary() ?? ""
     metadata = try fields.texts("metadata") ?? [:]
     user = call.caller.user
-    let force = try fields.flag("force")
-    // From 3.66 on an attached volume needs no force, and it can't be taken back.
-    let isImplied = call.version >= Microversion(3, 66)
-    guard force != false || !isImplied else {
-      throw .invalid("force", "must not be false from microversion 3.66 on; leave it out.")
-    }
-    mayBeAttached = isImplied || force == true
+    // From 3.66 on an attached volume needs no force. Clients say all the same that they don't mean it.
+    mayBeAttached = try fields.flag("force") ?? (call.version >= Microversion(3, 66))
   }
 }
 

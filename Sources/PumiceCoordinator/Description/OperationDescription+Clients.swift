@@ -6,6 +6,13 @@ extension OperationDescription {
     optional: ["host": .text(), "mountpoint": .text().orNull(), "mode": mode], rest: .anything)
   private static let attachment = Schema.one("attachment", .shared("attachment"))
 
+  static let extensions: [OperationDescription] = [
+    OperationDescription(
+      "GET v3/extensions", "List what there is", 200, .one("extensions", .list(.shown(["alias": .text()])))),
+    OperationDescription(
+      "GET v3/extensions/{alias}", "Show what there is", 200, .one("extension", .shown(["alias": .text()]))),
+  ]
+
   /// Attachments, and volumes for those who connect to them by themselves.
   static let clients: [OperationDescription] =
     [
@@ -27,7 +34,7 @@ extension OperationDescription {
         body: .one("attachment", .object(["connector": connector], optional: ["mode": mode])), 200, attachment),
       OperationDescription(
         "POST v3/attachments/{id}/action os-complete", "Say that the volume is there",
-        body: .one("os-complete", .object([:]).orNull()), 204),
+        body: .one("os-complete", .anything), 204),
       OperationDescription(
         "DELETE v3/attachments/{id}", "Let a volume go", 200, .one("attachments", .list(.shared("attachment")))),
     ]

@@ -19,6 +19,10 @@ if [ ! -e "$made/complete" ]; then
   rm -rf "$made"
   /usr/bin/python3 -m venv "$made" >&2
   "$made/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt" >&2
+  # Of all of Ansible's collections, this one.
+  "$made/bin/pip" download --quiet --disable-pip-version-check --no-deps --ignore-requires-python --dest "$made/wheel" ansible==14.5.0 >&2
+  (cd "$made" && bin/python -m zipfile -e wheel/*.whl wheel/all && mkdir -p collections/ansible_collections/openstack &&
+    mv wheel/all/ansible_collections/openstack/cloud collections/ansible_collections/openstack/ && rm -rf wheel)
   touch "$made/complete"
 fi
 echo "$made"

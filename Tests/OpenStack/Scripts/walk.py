@@ -2,8 +2,9 @@
 
     walk.py CLIENT STEPS RESULTS
 
-STEPS is a JSON list of {"command": [words], "until": {path: value}?}. A step with "until" is repeated until its JSON output has
-these values, for a minute. RESULTS gets a JSON list of {"status", "output", "errors"}.
+STEPS is a JSON list of {"command": [words], "until": {name: value}?}. A step with "until" is repeated until its output has these
+values, for a minute. RESULTS gets a JSON list of {"status", "output", "errors", "values"}: the last is what was printed as JSON,
+or as a table of names and values.
 """
 import contextlib
 import io
@@ -36,13 +37,20 @@ def run(client, words):
         except Exception as error:
             errors.write(f"{type(error).__name__}: {error}")
             status = 1
-    return {"status": int(status), "output": output.getvalue(), "errors": errors.getvalue()}
+    text = output.getvalue()
+    return {"status": int(status), "output": text, "errors": errors.getvalue(), "values": values(text)}
 
 
-def holds(output, wanted):
+def values(output):
     try:
-        found = json.loads(output)
+        return json.loads(output)
     except ValueError:
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in output.splitlines() if line.startswith("|")]
+        return {row[0]: row[1] for row in rows if len(row) == 2} or None
+
+
+def holds(found, wanted):
+    if not isinstance(found, dict):
         return False
     if str(found.get("status", "")).lower().startswith("error"):
         return True  # It comes to nothing else any more.
@@ -55,7 +63,7 @@ def step(client, words, until):
         result = run(client, words)
         if until is None or time.monotonic() > end:
             return result
-        if result["status"] == 0 and holds(result["output"], until):
+        if result["status"] == 0 and holds(result["values"], until):
             return result
         time.sleep(0.2)
 

@@ -63,7 +63,7 @@ import Testing
       #expect(node.exports == [id: volume] && node.initiator(of: id) == Self.initiator)
       #expect(try await status(of: volume, by: coordinator) == "attaching")
 
-      let complete = try await coordinator.send(.post, path + "/action", #"{"os-complete": {}}"#, version: "3.70")
+      let complete = try await coordinator.send(.post, path + "/action", #"{"os-complete": "\#(id)"}"#, version: "3.70")
       #expect(complete.status == 204, "\(complete.text)")
       let shown = try await coordinator.get("/v3/demo/volumes/\(volume)")["volume"]
       #expect(shown["status"] == .string("in-use"))

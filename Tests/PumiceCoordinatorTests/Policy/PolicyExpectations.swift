@@ -43,6 +43,7 @@ extension PolicyExpectation {
 
   /// Of those who connect by themselves. The attachment is one of a compute node's instances, which they can't change.
   private static let clients: [PolicyExpectation] = [
+    .init("GET v3/extensions", .reader, 200), .init("GET v3/extensions/{alias}", .reader, 200),
     .init("GET v3/attachments", .reader, 200), .init("GET v3/attachments/detail", .reader, 200),
     .own("GET v3/attachments/{id}", .reader, 200),
     .own("POST v3/attachments", .member, 200, body: #"{"attachment": {"volume_uuid": "VOLUME"}}"#),

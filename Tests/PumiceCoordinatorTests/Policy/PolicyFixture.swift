@@ -153,6 +153,7 @@ extension PolicyFixture.Holdings {
       }
     return [
       ("{id}", id), ("{volume}", "\(attached)"), ("{server}", "\(PolicyFixture.instance.id)"), ("{name}", "n1"),
+      ("{alias}", "os-services"),
       ("{key}", collection == "types" ? "multiattach" : "key"), ("{project}", project), ("{class}", "default"),
       ("{encryption}", "\(encryption)"), ("ATTACHMENT", "\(attachment)"), ("GROUP-TYPE", "\(groupType)"),
       ("GROUP", "\(group)"), ("TYPE", "\(type)"), ("VOLUME", "\(volume)"), ("SNAPSHOT", "\(snapshot)"),
