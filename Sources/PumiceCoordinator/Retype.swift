@@ -35,6 +35,7 @@ extension Tables {
         "\(volume.label) is \(holder.state.rawValue) to \(holder.holder), and type \(new.name) has other limits: detach it first."
       )
     }
+    if let group = volume.group.flatMap({ groups[$0] }) { try requireType(new.id, in: group) }
     try usage(of: volume.project).checkRetype(
       of: volume.promisedSize.gibibytesRoundedUp, to: new, against: quota(of: volume.project))
     try volume.retype(to: new.id, at: now)

@@ -25,6 +25,7 @@ extension OpenStackTests {
           .run("block storage log level set DEBUG --service cinder-api"),
           .run("block storage log level list --service cinder-api", printing: "DEBUG"),
           .run("block storage cluster list"),
+          .run("block storage cleanup --host \(host) --binary cinder-volume --cluster none"),
           .fail("block storage cluster show none", saying: "404", "None", "No "),
           .run("quota set --class --volumes 1 default"), .run("quota show --volume demo", printing: "1"),
         ])

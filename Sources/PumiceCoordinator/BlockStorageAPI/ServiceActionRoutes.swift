@@ -25,21 +25,28 @@ extension BlockStorageRoutes {
       call.context.logger.notice("Level of the log set", metadata: ["level": "\(level)"])
       return .accepted
     }
-    routes.on(.post, "workers/cleanup", needs: .writeServices, since: Microversion(3, 24)) { call in
-      // Work that was interrupted is gone on with by itself: there is nothing to clean up, for anybody.
-      let fields = try await call.body()
-      try fields.refuseUnknown(except: [
-        "cluster_name", "host", "binary", "is_up", "disabled", "resource_id", "resource_type", "service_id",
-      ])
-      for name in ["cluster_name", "host", "binary"] { _ = try fields.text(name) }
-      for name in ["is_up", "disabled"] { _ = try fields.flag(name) }
-      _ = try fields.id("resource_id") as VolumeID?
-      _ = try fields.integer("service_id", in: 0...2_147_483_647)
-      if let kind = try fields.text("resource_type"), !["volume", "snapshot"].contains(kind.lowercased()) {
-        throw StorageError.invalid("resource_type", "must be Volume or Snapshot, not '\(kind.prefix(40))'.")
+    // openstacksdk sends PUT.
+    for method in [HTTPRequest.Method.post, .put] {
+      routes.on(method, "workers/cleanup", needs: .writeServices, since: Microversion(3, 24)) {
+        try await Self.cleanUp($0)
       }
-      return try Response.json(["cleaning": [String](), "unavailable": []], status: .accepted)
     }
+  }
+
+  /// Work that was interrupted is gone on with by itself: there is nothing to clean up, for anybody.
+  private static func cleanUp(_ call: Call) async throws -> Response {
+    let fields = try await call.body()
+    try fields.refuseUnknown(except: [
+      "cluster_name", "host", "binary", "is_up", "disabled", "resource_id", "resource_type", "service_id",
+    ])
+    for name in ["cluster_name", "host", "binary"] { _ = try fields.text(name) }
+    for name in ["is_up", "disabled"] { _ = try fields.flag(name) }
+    _ = try fields.id("resource_id") as VolumeID?
+    _ = try fields.integer("service_id", in: 0...2_147_483_647)
+    if let kind = try fields.text("resource_type"), !["volume", "snapshot"].contains(kind.lowercased()) {
+      throw StorageError.invalid("resource_type", "must be Volume or Snapshot, not '\(kind.prefix(40))'.")
+    }
+    return try Response.json(["cleaning": [String](), "unavailable": []], status: .accepted)
   }
 
   private static func setFrozen(_ isFrozen: Bool, _ call: Call) async throws -> Response {

@@ -47,6 +47,15 @@ extension OperationDescription {
           "service_id": .integer(0...2_147_483_647).orNull(),
         ]), 202, .object(["cleaning": .list(.anything), "unavailable": .list(.anything)])),
     OperationDescription(
+      "PUT v3/workers/cleanup", "Clean up after interrupted work, of which there is none",
+      body: .object(
+        [:],
+        optional: [
+          "cluster_name": .text().orNull(), "host": .text().orNull(), "binary": .text().orNull(), "is_up": .flag,
+          "disabled": .flag, "resource_id": .id.orNull(), "resource_type": .word(["Volume", "Snapshot"]),
+          "service_id": .integer(0...2_147_483_647).orNull(),
+        ]), 202, .object(["cleaning": .list(.anything), "unavailable": .list(.anything)])),
+    OperationDescription(
       "GET v3/capabilities/{host}", "Show what volume types can ask of a backend", 200,
       .shown(["namespace": .text(), "volume_backend_name": .text(), "properties": .dictionary(.shown([:]))])),
     OperationDescription("GET v3/clusters", "List clusters, of which there are none", 200, clusters),

@@ -12,6 +12,7 @@ extension PolicyExpectation {
     .init("PUT v3/os-services/get-log", .admin, 200, body: "{}"),
     .init("PUT v3/os-services/set-log", .admin, 202, body: #"{"level": "INFO"}"#),
     .init("POST v3/workers/cleanup", .admin, 202, body: "{}"),
+    .init("PUT v3/workers/cleanup", .admin, 202, body: "{}"),
     // There is one backend, and none is called so.
     .init("GET v3/capabilities/{host}", .admin, 404),
     .init("GET v3/clusters", .admin, 200), .init("GET v3/clusters/detail", .admin, 200),
