@@ -49,7 +49,7 @@ extension OpenStackTests {
         try await eventually("the guest is known", within: .seconds(60)) {
           try await reader.openstack("--os-cloud pumice server list").contains(guest.name)
         }
-        let commands = page.blocks.joined().filter { $0.hasPrefix("openstack ") }
+        let commands = page.blocks.joined().filter { $0.hasPrefix("openstack --os-cloud pumice ") }
         #expect(commands.count >= 2)
         for command in commands {
           _ = try await reader.openstack(
