@@ -54,6 +54,10 @@ extension EndToEndTests {
           name: "caretaker")
         let child = try LocalProcess(
           ["sleep", "1000"], environment: ["PUMICE_BED": inner.path], log: bed.folder.file("child.log"))
+        // Each end waits for the other to be opened: a sleep holds an opened one.
+        try await eventually("the owner has its end") {
+          try String(contentsOfFile: "/proc/\(owner.id)/comm", encoding: .utf8) == "sleep\n"
+        }
         owner.signal(SIGKILL)
         #expect(try await child.wait(within: .seconds(20)) == 128 + SIGTERM)
         #expect(try await caretaker.wait(within: .seconds(20)) == 0)
