@@ -11,6 +11,8 @@ public struct NodeWatch: Service {
   private let policy: Policy
   private let surroundings: Surroundings
   private let logger: Logger
+  /// What was found last, so that each difference is said once and not with every look.
+  private let found = LastFindings()
 
   public init(
     store: Store, directory: any NodeDirectory, policy: Policy, surroundings: Surroundings, logger: Logger
@@ -71,11 +73,13 @@ public struct NodeWatch: Service {
     let known = store.tables
     guard let observation = known.observations[node.name],
       observation.report.inventoryDigest != known.expectedDigest(of: node.name)
-    else { return }
+    else {
+      found.replace([], of: node.name)
+      return
+    }
     let comparison = InventoryComparison(node: node.name, inventory: try await api.inventory(), known: known)
     let findings = comparison.findings()
-    guard !findings.isEmpty else { return }
-    for finding in findings {
+    for finding in found.replace(findings, of: node.name) {
       logger.warning(
         "A node differs from the store",
         metadata: [
@@ -83,6 +87,7 @@ public struct NodeWatch: Service {
           "detail": "\(finding.detail)",
         ])
     }
+    guard !findings.isEmpty else { return }
     let surroundings = surroundings
     try await store.write { comparison.mend(&$0, at: surroundings.now()) }
   }
