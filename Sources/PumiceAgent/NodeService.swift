@@ -117,7 +117,9 @@ public final class NodeService: NodeAPI {
     var inventory = Inventory()
     for backend in drivers.backends {
       inventory.volumes += try await backend.volumes().map {
-        Inventory.StoredVolume(id: $0.id, backend: backend.name, pool: $0.pool, size: $0.size)
+        Inventory.StoredVolume(
+          id: $0.id, backend: backend.name, pool: $0.pool, size: $0.size, revision: $0.revision,
+          isMultiattach: $0.isMultiattach ? true : nil)
       }
       inventory.snapshots += try await backend.snapshots().map {
         Inventory.StoredSnapshot(

@@ -122,14 +122,6 @@ extension Tables {
     guard var group = groupSnapshots[asked.id], group.isPending else { return }
     try group.fail(error.message)
     put(group)
-    for var snapshot in snapshots(in: asked.id) {
-      try snapshot.fail(error.message, at: now)
-      put(snapshot)
-      leave(Residue(of: snapshot, on: snapshot.pool))
-      put(
-        UserMessage(
-          id: surroundings.newID(), project: snapshot.project, volume: snapshot.volume, snapshot: snapshot.id,
-          action: .takeSnapshot, text: error.message, createdAt: now))
-    }
+    for snapshot in snapshots(in: asked.id) { try fail(snapshot, error, at: now, in: surroundings) }
   }
 }

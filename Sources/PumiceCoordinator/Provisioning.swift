@@ -18,9 +18,10 @@ extension Tables {
         "\(volume.label) could not be created on any of \(volume.triedPools.count) pools. "
           + (volume.retry.lastError ?? ""), action: .create, requestID: requestID, at: now, in: surroundings)
     }
-    let request = PlacementRequest(
+    var request = PlacementRequest(
       size: volume.size, availabilityZone: volume.requestedZone,
       extraSpecs: types[volume.type]?.extraSpecs ?? [:], excluded: volume.triedPools)
+    if let hints = volume.hints { request.neighbours = neighbours(by: hints) }
     let only = volume.source.flatMap { pool(of: $0) }
     let pools =
       volume.source == nil
@@ -41,6 +42,14 @@ extension Tables {
         try fail(volume, reason, action: .schedule, requestID: requestID, at: now, in: surroundings)
       }
     }
+  }
+
+  private func neighbours(by hints: PlacementHints) -> PlacementNeighbours {
+    PlacementNeighbours(
+      near: hints.sameBackend.isEmpty ? nil : hints.sameBackend.compactMap { volumes[$0]?.pool },
+      apart: hints.differentBackend.compactMap { volumes[$0]?.pool },
+      // Nowhere, while nobody knows the instance.
+      node: hints.instance.map { nodeRunning($0) ?? "" })
   }
 
   private func pool(of source: VolumeSource) -> PoolName? {

@@ -38,6 +38,14 @@ extension Tables {
     snapshot.retry.failed(error, at: now)
     let isHopeless = !error.isTransient || snapshot.retry.attempts >= policy.maxCopyAttempts
     guard isHopeless || nodes[snapshot.pool.node]?.isLost == true else { return put(snapshot) }
+    try fail(snapshot, error, at: now, in: surroundings)
+  }
+
+  /// Ends it without a snapshot: what may be there of it goes, and its user is told.
+  mutating func fail(
+    _ asked: Snapshot, _ error: StorageError, at now: Timestamp, in surroundings: Surroundings
+  ) throws(StorageError) {
+    var snapshot = asked
     try snapshot.fail(error.message, at: now)
     put(snapshot)
     leave(Residue(of: snapshot, on: snapshot.pool))

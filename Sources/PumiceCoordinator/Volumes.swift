@@ -17,6 +17,7 @@ public struct VolumeOrder: Sendable {
   public var availabilityZone: String?
   /// The group that it is to be in.
   var group: GroupID?
+  public var hints: PlacementHints?
   public var requestID: String?
 
   public enum Source: Sendable, Equatable {
@@ -58,7 +59,7 @@ extension Tables {
     var volume = Volume(
       id: surroundings.newID(), project: order.project, user: order.user, name: order.name, summary: order.summary,
       metadata: order.metadata, size: size, type: type.id, isMultiattach: type.allowsMultiattach,
-      source: original?.source, availabilityZone: order.availabilityZone, createdAt: now)
+      source: original?.source, availabilityZone: order.availabilityZone, hints: order.hints, createdAt: now)
     volume.group = order.group
     put(volume)
     try place(volume, policy: policy, requestID: order.requestID, at: now, in: surroundings)

@@ -7,13 +7,15 @@
 extension Attachment {
   /// It wants to connect, by this initiator. Harmless when repeated.
   ///
-  /// Throws `conflict` for another initiator than the one it is attached by, and when it is on its way out.
+  /// Throws `conflict` for another initiator than the one that was admitted, who may be writing, and when it is on its way out.
   public mutating func admit(_ asked: StorageClient, at now: Timestamp) throws(StorageError) {
     let known = try requireClient("connected by its client")
     try require([.reserved, .attaching, .attached].contains(state), "connected")
-    guard state != .attached || known.initiator == nil || known.initiator == asked.initiator else {
+    guard known.initiator == nil || known.initiator == asked.initiator else {
       throw StorageError(
-        .conflict, "Attachment \(id) is connected by \(known.initiator ?? ""), so it can't be by another initiator.")
+        .conflict,
+        "Attachment \(id) is connected by \(known.initiator ?? ""), so it can't be by another initiator: let it go, and make a "
+          + "new one.")
     }
     let client = StorageClient(
       host: asked.host.isEmpty ? known.host : asked.host, initiator: asked.initiator,

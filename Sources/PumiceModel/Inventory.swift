@@ -5,12 +5,21 @@ public struct Inventory: Sendable, Equatable, Codable {
     public let backend: String
     public let pool: String
     public let size: ByteCount
+    /// By which the node knows it; `nil` from agents that don't say.
+    public let revision: Revision?
+    /// Whether it is raw bytes of its own that several instances may write to. `nil` is `false`.
+    public let isMultiattach: Bool?
 
-    public init(id: VolumeID, backend: String, pool: String, size: ByteCount) {
+    public init(
+      id: VolumeID, backend: String, pool: String, size: ByteCount, revision: Revision? = nil,
+      isMultiattach: Bool? = nil
+    ) {
       self.id = id
       self.backend = backend
       self.pool = pool
       self.size = size
+      self.revision = revision
+      self.isMultiattach = isMultiattach
     }
   }
 

@@ -70,6 +70,7 @@ public struct Volume: Sendable, Equatable, Codable {
   public let source: VolumeSource?
   /// Where the user wants it; `nil` for anywhere.
   public let requestedZone: String?
+  public let hints: PlacementHints?
   /// Where it is, or is to be.
   public private(set) var availabilityZone: String?
   public private(set) var pool: PoolName?
@@ -95,7 +96,7 @@ public struct Volume: Sendable, Equatable, Codable {
   public init(
     id: VolumeID, project: ProjectID, user: String = "", name: String, summary: String = "",
     metadata: [String: String] = [:], size: ByteCount, type: VolumeTypeID, isMultiattach: Bool = false,
-    source: VolumeSource? = nil, availabilityZone: String? = nil, createdAt: Timestamp
+    source: VolumeSource? = nil, availabilityZone: String? = nil, hints: PlacementHints? = nil, createdAt: Timestamp
   ) {
     self.id = id
     self.project = project
@@ -108,12 +109,33 @@ public struct Volume: Sendable, Equatable, Codable {
     multiattach = isMultiattach ? true : nil
     self.source = source
     requestedZone = availabilityZone
+    self.hints = hints
     self.availabilityZone = availabilityZone
     state = .creating
     revision = 1
     triedPools = []
     retry = Retry()
     self.createdAt = createdAt
+  }
+
+  /// A volume that was found on a pool, whole: from now on it is as if it had been made there.
+  ///
+  /// - Parameter revision: What its node knows it by, or a greater one.
+  public init(
+    adopting id: VolumeID, on pool: PoolName, availabilityZone: String, revision: Revision, project: ProjectID,
+    user: String, name: String, summary: String, metadata: [String: String], size: ByteCount, type: VolumeTypeID,
+    at now: Timestamp
+  ) {
+    self.init(
+      id: id, project: project, user: user, name: name, summary: summary, metadata: metadata, size: size, type: type,
+      createdAt: now)
+    self.pool = pool
+    self.availabilityZone = availabilityZone
+    self.revision = revision
+    state = .available
+    confirmedAt = now
+    // There it is called as whoever had it called it.
+    isMislabelled = true
   }
 
   public var pendingWork: PendingWork? {
@@ -145,6 +167,13 @@ public struct Volume: Sendable, Equatable, Codable {
     guard isReadOnly != self.isReadOnly else { return }
     readOnly = isReadOnly ? true : nil
     touch(at: now)
+  }
+
+  /// Ends the row, and nothing else: the volume stays on its pool.
+  public mutating func release(at now: Timestamp) throws(StorageError) {
+    try require(state == .available, "left to itself")
+    state = .deleted
+    advance(at: now)
   }
 
   /// Gives it another type, which its pool has to be as good for.

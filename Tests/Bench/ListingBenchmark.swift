@@ -14,11 +14,12 @@ enum ListingBenchmark {
       let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
       let constant = Daemon("constant", [own, "serve", "\(port)", body], in: fleet.bed) { answers(address) }
       try await constant.start()
+      let load = ["-t1", "-c16", "-d4s"]
       var rates: (listing: [Double], constant: [Double]) = ([], [])
       // In turns, so that what else the machine does weighs on both.
       for _ in 0..<3 {
-        rates.constant.append(try await rate(of: "http://\(address)/constant", in: fleet.bed))
-        rates.listing.append(try await rate(of: page, in: fleet.bed))
+        rates.constant.append(try await requestRate(of: "http://\(address)/constant", load, in: fleet.bed))
+        rates.listing.append(try await requestRate(of: page, load, in: fleet.bed))
       }
       let size = try FileManager.default.attributesOfItem(atPath: body)[.size] as? Int ?? 0
       return (rates.listing.percentile(0.5), rates.constant.percentile(0.5), size)
@@ -28,12 +29,13 @@ enum ListingBenchmark {
       "volumes/detail?limit=50 of 1,000", "\(format(listing, 0)) requests/s = \(format(100 * listing / constant, 0)) %",
       promise: ">= 40 % of the constant route", holds: listing >= 0.4 * constant)
   }
+}
 
-  private static func rate(of url: String, in bed: Bed) async throws -> Double {
-    let output = try await bed.run(["wrk", "-t1", "-c16", "-d4s", url])
-    guard let line = output.split(separator: "\n").first(where: { $0.contains("Requests/sec") }),
-      let rate = line.split(separator: " ").last.flatMap({ Double($0) }), !output.contains("Non-2xx")
-    else { throw TestBedFailure("wrk said: \(output)") }
-    return rate
-  }
+/// What `wrk` says, in requests per second.
+func requestRate(of url: String, _ options: [String], in bed: Bed) async throws -> Double {
+  let output = try await bed.run(["wrk"] + options + [url])
+  guard let line = output.split(separator: "\n").first(where: { $0.contains("Requests/sec") }),
+    let rate = line.split(separator: " ").last.flatMap({ Double($0) }), !output.contains("Non-2xx")
+  else { throw TestBedFailure("wrk said: \(output)") }
+  return rate
 }

@@ -22,7 +22,9 @@ import Foundation
   }
 
   private static let sections: [(String, @Sendable (inout Report) async throws -> Void)] = [
-    ("placement", PlacementBenchmark.run), ("listing", ListingBenchmark.run), ("creation", CreationBenchmark.run),
+    ("placement", PlacementBenchmark.run), ("listing", ListingBenchmark.run), ("token", TokenBenchmark.run),
+    ("pages", PagesBenchmark.run),
+    ("creation", CreationBenchmark.run),
     ("memory", MemoryBenchmark.run), ("attach", AttachBenchmark.run), ("share", ShareBenchmark.run),
     ("share-attach", ShareAttachBenchmark.run),
   ]

@@ -4,8 +4,10 @@ import TestBed
 /// A coordinator with its store on disk and an agent whose drivers are in memory.
 struct MemoryFleet {
   let bed: Bed
-  let coordinator: CoordinatorDaemon
-  let agent: Daemon
+  private let cloud: MemoryCloud
+
+  var coordinator: CoordinatorDaemon { cloud.coordinator }
+  var agent: Daemon { cloud.agent }
 
   var api: API { coordinator.api() }
 
@@ -19,33 +21,11 @@ struct MemoryFleet {
 
   private init(in bed: Bed) throws {
     self.bed = bed
-    coordinator = try CoordinatorDaemon(in: bed, extra: "log_level: warning")
-    let address = "127.0.0.1:\(try freePort())"
-    let configuration = try bed.folder.write(
-      """
-      name: memory1
-      listen: \(address)
-      coordinator: \(coordinator.url)
-      join_token_file: \(coordinator.joinTokenFile)
-      state_directory: \(try bed.folder.folder("memory1"))
-      report_interval: 1
-      log_level: warning
-      backends:
-        - name: memory
-          kind: memory
-          pools: {memory: 1000000}
-      exporter: {kind: memory}
-      hypervisor: {kind: memory}
-
-      """, to: "memory1.yaml")
-    agent = Daemon("pumice-agent-memory1", [try Binaries.path("pumice-agent"), "--config", configuration], in: bed) {
-      answers(address)
-    }
+    cloud = try MemoryCloud(in: bed)
   }
 
   private func start() async throws {
-    try await coordinator.daemon.start()
-    try await agent.start()
+    try await cloud.startDaemons()
     try await eventually("the coordinator knows the node's pool") {
       !(try await api.get("/v3/demo/scheduler-stats/get_pools")["pools"].array.isEmpty)
     }

@@ -19,6 +19,23 @@ struct Cloud: Sendable {
     fleet = try await LoopbackFleet(in: bed, authentication: "auth: builtin\nusers_file: \(users)")
   }
 
+  /// A cloud that runs, with or without a guest, and its user and its admin with a client each.
+  static func visited(
+    by client: Walk.Client, hasGuest: Bool, _ visit: (_ cloud: Cloud, _ alice: Walk, _ ada: Walk) async throws -> Void
+  ) async throws {
+    try await Bed.with { bed in
+      let cloud = try await Cloud(in: bed)
+      let (alice, ada) = (
+        Walk(bed: bed, client: client, environment: cloud.environment("alice", project: "demo")),
+        Walk(bed: bed, client: client, environment: cloud.environment("ada", project: "admin"))
+      )
+      try await cloud.fleet.telling {
+        if hasGuest { try await cloud.start() } else { try await cloud.startDaemons() }
+        try await visit(cloud, alice, ada)
+      }
+    }
+  }
+
   /// Starts everything, and returns when the guest is up.
   func start() async throws {
     try await startDaemons()

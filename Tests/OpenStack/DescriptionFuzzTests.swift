@@ -20,11 +20,11 @@ extension OpenStackTests {
       try await eventually("the coordinator knows the node's pool") {
         !(try await api.get("/v3/demo/scheduler-stats/get_pools")["pools"].array.isEmpty)
       }
-      let clients = try await Walk.clients(in: bed)
+      let clients = try await Clients.folder(in: bed)
       let seed = Int.random(in: 1...1_000_000)
       let output = try await bed.run(
         [
-          "\(clients)/bin/python", "\(Walk.scripts)/fuzz.py", fleet.coordinator.url, fleet.coordinator.joinTokenFile,
+          "\(clients)/bin/python", "\(Clients.scripts)/fuzz.py", fleet.coordinator.url, fleet.coordinator.joinTokenFile,
           try bed.folder.folder("fuzz"), "\(seed)", "20000",
         ], within: .seconds(540))
       let line = try #require(output.split(separator: "\n").last)

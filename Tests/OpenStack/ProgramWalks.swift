@@ -11,12 +11,12 @@ extension OpenStackTests {
       let (fleet, guest) = (cloud.fleet, cloud.fleet.guest)
       try await fleet.telling {
         try await cloud.start()
-        let clients = try await Walk.clients(in: bed)
+        let clients = try await Clients.folder(in: bed)
         var environment = cloud.environment("alice", project: "demo")
         let ada = Walk(bed: bed, client: .openstack, environment: cloud.environment("ada", project: "admin"))
         try await ada.take([.wait("server show \(guest.id)", for: ["status": "ACTIVE"])])
         let walked = try await bed.run(
-          ["\(clients)/bin/python", "\(Walk.scripts)/sdk_walk.py", guest.name], environment: environment,
+          ["\(clients)/bin/python", "\(Clients.scripts)/sdk_walk.py", guest.name], environment: environment,
           within: .seconds(240))
         #expect(walked.hasSuffix("walked\n"), "\(walked)")
 
@@ -27,7 +27,7 @@ extension OpenStackTests {
         let played = try await bed.run(
           [
             "\(clients)/bin/ansible-playbook", "-i", "localhost,", "-e", "guest=\(guest.name)",
-            "-e", "ansible_python_interpreter=\(clients)/bin/python", "\(Walk.scripts)/playbook.yml",
+            "-e", "ansible_python_interpreter=\(clients)/bin/python", "\(Clients.scripts)/playbook.yml",
           ], environment: environment, within: .seconds(240))
         #expect(played.contains("failed=0") && !played.contains("unreachable=1"), "\(played)")
         try await eventually("nothing is left", within: .seconds(60)) {
@@ -96,7 +96,7 @@ private struct ReadmeReader {
   }
 
   func openstack(_ words: String) async throws -> String {
-    let clients = try await Walk.clients(in: bed)
+    let clients = try await Clients.folder(in: bed)
     return try await bed.run(
       ["\(clients)/bin/openstack"] + words.split(separator: " ").map(String.init),
       environment: ["OS_CLIENT_CONFIG_FILE": file], within: .seconds(60))

@@ -65,7 +65,7 @@ struct Walk {
   /// Gives what each step printed by name; `null` for one that printed something else.
   @discardableResult
   func take(_ steps: [Step], sourceLocation: SourceLocation = #_sourceLocation) async throws -> [JSON] {
-    let folder = try await Self.clients(in: bed)
+    let folder = try await Clients.folder(in: bed)
     let name = "walk-\(UInt32.random(in: .min ... .max))"
     let orders = steps.map { step in
       switch step.outcome {
@@ -78,7 +78,7 @@ struct Walk {
       String(decoding: try JSONEncoder().encode(orders), as: UTF8.self), to: "\(name).json")
     let answers = bed.folder.file("\(name)-results.json")
     try await bed.run(
-      ["\(folder)/bin/python", "\(Self.scripts)/walk.py", client.rawValue, file, answers], environment: environment,
+      ["\(folder)/bin/python", "\(Clients.scripts)/walk.py", client.rawValue, file, answers], environment: environment,
       within: .seconds(300))
     let results = try JSONDecoder().decode([Result].self, from: Data(contentsOf: URL(filePath: answers)))
     for (step, result) in zip(steps, results) {
@@ -107,18 +107,5 @@ struct Walk {
       }
     case .fails: return nil
     }
-  }
-
-  /// The folder that the clients are installed in.
-  static func clients(in bed: Bed) async throws -> String {
-    let output = try await bed.run(["\(scripts)/make-clients.sh"], within: .seconds(300))
-    guard let folder = output.split(separator: "\n").last else {
-      throw TestBedFailure("make-clients.sh named no folder.")
-    }
-    return String(folder)
-  }
-
-  static var scripts: String {
-    URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Scripts").path
   }
 }

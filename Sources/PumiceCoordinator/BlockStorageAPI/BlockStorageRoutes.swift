@@ -36,6 +36,7 @@ struct BlockStorageRoutes {
     addPools(to: routes)
     addAttachments(to: routes)
     addExtensions(to: routes)
+    addManageable(to: routes)
     addMessages(to: routes)
   }
 

@@ -21,6 +21,7 @@ enum VolumeAction: String, ResourceAction {
   case showImageMetadata = "os-show_image_metadata"
   case setReadOnly = "os-update_readonly_flag"
   case retype = "os-retype"
+  case unmanage = "os-unmanage"
   case reserve = "os-reserve"
   case unreserve = "os-unreserve"
   case attach = "os-attach"
@@ -33,7 +34,7 @@ enum VolumeAction: String, ResourceAction {
 
   /// Cinder's other actions.
   static let later: Set<String> = [
-    "os-volume_upload_image", "os-migrate_volume", "os-migrate_volume_completion", "os-unmanage", "os-reimage",
+    "os-volume_upload_image", "os-migrate_volume", "os-migrate_volume_completion", "os-reimage",
     "os-extend_volume_completion",
   ]
 
@@ -45,6 +46,7 @@ enum VolumeAction: String, ResourceAction {
       .writeVolumes
     case .showImageMetadata: .readVolumes
     case .resetStatus, .forceDelete, .forceDetach: .resetVolumeStatus
+    case .unmanage: .manageVolumes
     }
   }
 
@@ -120,6 +122,9 @@ enum VolumeAction: String, ResourceAction {
       }
       try await call.api.store.write { try $0.retype(id, of: scope, to: type, at: now) }
       call.context.logger.info("Volume has another type", metadata: ["volume.id": "\(id)", "type": "\(type)"])
+    case .unmanage:
+      try await call.api.store.write { try $0.unmanage(id, of: scope, at: now) }
+      call.context.logger.notice("Volume is left to itself", metadata: ["volume.id": "\(id)"])
     case .reserve, .unreserve, .attach, .detach, .forceDetach, .beginDetaching, .rollDetaching, .initializeConnection,
       .terminateConnection:
       return try await performForClient(on: id, fields, call)

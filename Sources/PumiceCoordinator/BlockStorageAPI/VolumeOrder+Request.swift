@@ -31,8 +31,8 @@ extension VolumeOrder {
   /// Reads the body of `POST …/volumes`. Throws `invalid` with the name of the field that is wrong.
   init(_ body: RequestFields, of call: Call) throws(StorageError) {
     try body.refuseUnknown(except: ["volume", "OS-SCH-HNT:scheduler_hints"])
-    if let hints = try body.object("OS-SCH-HNT:scheduler_hints"), let hint = hints.values.keys.min() {
-      throw .invalid("OS-SCH-HNT:scheduler_hints", "is not supported yet; leave out '\(hint.prefix(64))'.")
+    let hints = try body.object("OS-SCH-HNT:scheduler_hints").map { hints throws(StorageError) in
+      try PlacementHints(hints)
     }
     let fields = try body.root("volume")
     // As in Cinder, clients of before 3.53 may send what nobody knows.
@@ -49,6 +49,7 @@ extension VolumeOrder {
     type = try fields.text("volume_type").flatMap { $0.isEmpty ? nil : $0 }
     availabilityZone = try fields.text("availability_zone").flatMap { $0.isEmpty ? nil : $0 }
     if call.version >= Microversion(3, 13) { group = try fields.id("group_id") }
+    self.hints = hints.flatMap { $0.isEmpty ? nil : $0 }
     requestID = call.context.requestID
   }
 

@@ -44,6 +44,7 @@ extension OperationDescription {
         "os-retype", "Give a volume another type",
         .object(
           ["new_type": .text(atLeast: 1)], optional: ["migration_policy": .word(["never", "on-demand"]).orNull()])),
+      action("os-unmanage", "Take a volume out of the store, and leave it where it is", .object([:]).orNull()),
       action("os-reserve", "Reserve a volume", .object([:]).orNull()),
       action("os-unreserve", "Take a reservation back", .object([:]).orNull()),
       action(

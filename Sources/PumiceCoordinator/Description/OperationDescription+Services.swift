@@ -37,24 +37,7 @@ extension OperationDescription {
     OperationDescription(
       "PUT v3/os-services/set-log", "Set what the coordinator logs",
       body: .object(["level": .word(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])], optional: log), 202),
-    OperationDescription(
-      "POST v3/workers/cleanup", "Clean up after interrupted work, of which there is none",
-      body: .object(
-        [:],
-        optional: [
-          "cluster_name": .text().orNull(), "host": .text().orNull(), "binary": .text().orNull(), "is_up": .flag,
-          "disabled": .flag, "resource_id": .id.orNull(), "resource_type": .word(["Volume", "Snapshot"]),
-          "service_id": .integer(0...2_147_483_647).orNull(),
-        ]), 202, .object(["cleaning": .list(.anything), "unavailable": .list(.anything)])),
-    OperationDescription(
-      "PUT v3/workers/cleanup", "Clean up after interrupted work, of which there is none",
-      body: .object(
-        [:],
-        optional: [
-          "cluster_name": .text().orNull(), "host": .text().orNull(), "binary": .text().orNull(), "is_up": .flag,
-          "disabled": .flag, "resource_id": .id.orNull(), "resource_type": .word(["Volume", "Snapshot"]),
-          "service_id": .integer(0...2_147_483_647).orNull(),
-        ]), 202, .object(["cleaning": .list(.anything), "unavailable": .list(.anything)])),
+    cleanup("POST"), cleanup("PUT"),
     OperationDescription(
       "GET v3/capabilities/{host}", "Show what volume types can ask of a backend", 200,
       .shown(["namespace": .text(), "volume_backend_name": .text(), "properties": .dictionary(.shown([:]))])),
@@ -70,4 +53,16 @@ extension OperationDescription {
   ]
 
   private static let clusters = Schema.one("clusters", .list(.anything))
+
+  private static func cleanup(_ method: String) -> OperationDescription {
+    OperationDescription(
+      "\(method) v3/workers/cleanup", "Clean up after interrupted work, of which there is none",
+      body: .object(
+        [:],
+        optional: [
+          "cluster_name": .text().orNull(), "host": .text().orNull(), "binary": .text().orNull(), "is_up": .flag,
+          "disabled": .flag, "resource_id": .id.orNull(), "resource_type": .word(["Volume", "Snapshot"]),
+          "service_id": .integer(0...2_147_483_647).orNull(),
+        ]), 202, .object(["cleaning": .list(.anything), "unavailable": .list(.anything)]))
+  }
 }

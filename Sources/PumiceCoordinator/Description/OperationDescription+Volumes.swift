@@ -36,7 +36,15 @@ extension OperationDescription {
                 "imageRef": .id.orNull(), "backup_id": .id.orNull(), "consistencygroup_id": .id.orNull(),
                 "group_id": .id.orNull(),
               ]) { one, _ in one })
-          ], optional: ["OS-SCH-HNT:scheduler_hints": .dictionary(.anything)]), 202, .one("volume", .shared("volume"))),
+          ],
+          optional: [
+            "OS-SCH-HNT:scheduler_hints": .object(
+              [:],
+              optional: [
+                "same_host": .either([.id, .list(.id)]), "different_host": .either([.id, .list(.id)]),
+                "local_to_instance": .id,
+              ])
+          ]), 202, .one("volume", .shared("volume"))),
       OperationDescription("GET v3/volumes/{id}", "Show a volume", 200, .one("volume", .shared("volume"))),
       OperationDescription(
         "PUT v3/volumes/{id}", "Change a volume's name, description or metadata",

@@ -2,7 +2,7 @@ import PumiceModel
 
 /// What a route or an action needs.
 enum Permission: Sendable, CaseIterable {
-  case readVolumes, writeVolumes, resetVolumeStatus
+  case readVolumes, writeVolumes, resetVolumeStatus, manageVolumes
   case readSnapshots, writeSnapshots, resetSnapshotStatus
   case readTypes, writeTypes
   case readQuotas, writeQuotas
@@ -18,6 +18,7 @@ enum Permission: Sendable, CaseIterable {
     case .readVolumes: .reader
     case .writeVolumes: .member
     case .resetVolumeStatus: .admin
+    case .manageVolumes: .admin
 
     case .readSnapshots: .reader
     case .writeSnapshots: .member

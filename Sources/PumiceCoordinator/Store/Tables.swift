@@ -133,26 +133,6 @@ public struct Tables: Sendable {
     changes.append(.remove(Row.residue(residue).key))
   }
 
-  public mutating func put(_ type: VolumeType) {
-    types[type.id] = type
-    changes.append(.put(.volumeType(type)))
-  }
-
-  public mutating func remove(_ type: VolumeType) {
-    types[type.id] = nil
-    changes.append(.remove(Row.volumeType(type).key))
-  }
-
-  public mutating func put(_ quota: QuotaSet) {
-    quotas[quota.project] = quota
-    changes.append(.put(.quota(quota)))
-  }
-
-  public mutating func put(_ node: Node) {
-    nodes[node.name] = node
-    changes.append(.put(.node(node)))
-  }
-
   public mutating func put(_ message: UserMessage) {
     messages[message.id] = message
     messagesByVolume[message.volume, default: []].append(message.id)
@@ -163,71 +143,6 @@ public struct Tables: Sendable {
     messages[message.id] = nil
     messagesByVolume[message.volume]?.removeAll { $0 == message.id }
     changes.append(.remove(Row.message(message).key))
-  }
-
-  public mutating func put(_ revocation: Revocation) {
-    revocations[revocation.audit] = revocation
-    changes.append(.put(.revocation(revocation)))
-  }
-
-  public mutating func remove(_ revocation: Revocation) {
-    revocations[revocation.audit] = nil
-    changes.append(.remove(Row.revocation(revocation).key))
-  }
-
-  public mutating func put(_ spec: QoSSpec) {
-    qosSpecs[spec.id] = spec
-    changes.append(.put(.qosSpec(spec)))
-  }
-
-  public mutating func remove(_ spec: QoSSpec) {
-    qosSpecs[spec.id] = nil
-    changes.append(.remove(Row.qosSpec(spec).key))
-  }
-
-  public mutating func put(_ transfer: Transfer) {
-    transfers[transfer.id] = transfer
-    changes.append(.put(.transfer(transfer)))
-  }
-
-  public mutating func remove(_ transfer: Transfer) {
-    transfers[transfer.id] = nil
-    changes.append(.remove(Row.transfer(transfer).key))
-  }
-
-  public mutating func put(_ type: DefaultVolumeType) {
-    defaultTypes[type.project] = type
-    changes.append(.put(.defaultType(type)))
-  }
-
-  public mutating func remove(_ type: DefaultVolumeType) {
-    defaultTypes[type.project] = nil
-    changes.append(.remove(Row.defaultType(type).key))
-  }
-
-  public mutating func putClass(_ quota: QuotaSet) {
-    quotaClasses[quota.project] = quota
-    changes.append(.put(.quotaClass(quota)))
-  }
-
-  public mutating func put(_ type: GroupType) {
-    groupTypes[type.id] = type
-    changes.append(.put(.groupType(type)))
-  }
-
-  public mutating func remove(_ type: GroupType) {
-    groupTypes[type.id] = nil
-    changes.append(.remove(Row.groupType(type).key))
-  }
-
-  public mutating func put(_ group: Group) {
-    groups[group.id] = group
-    changes.append(.put(.group(group)))
-  }
-
-  public mutating func remove(_ group: Group) {
-    groups[group.id] = nil
-    changes.append(.remove(Row.group(group).key))
   }
 
   public mutating func put(_ snapshot: GroupSnapshot) {
@@ -241,6 +156,39 @@ public struct Tables: Sendable {
     index(.groupSnapshot(snapshot.id), isPending: false)
     changes.append(.remove(Row.groupSnapshot(snapshot).key))
   }
+
+  // MARK: Rows that are in no index
+
+  private mutating func set<Key, Value>(
+    _ value: Value?, _ key: Key, _ table: WritableKeyPath<Tables, TreeDictionary<Key, Value>>, _ row: Row
+  ) {
+    self[keyPath: table][key] = value
+    changes.append(value == nil ? .remove(row.key) : .put(row))
+  }
+
+  public mutating func put(_ quota: QuotaSet) { set(quota, quota.project, \.quotas, .quota(quota)) }
+  public mutating func putClass(_ quota: QuotaSet) { set(quota, quota.project, \.quotaClasses, .quotaClass(quota)) }
+  public mutating func put(_ node: Node) { set(node, node.name, \.nodes, .node(node)) }
+  public mutating func put(_ type: VolumeType) { set(type, type.id, \.types, .volumeType(type)) }
+  public mutating func remove(_ type: VolumeType) { set(nil, type.id, \.types, .volumeType(type)) }
+  public mutating func put(_ revocation: Revocation) {
+    set(revocation, revocation.audit, \.revocations, .revocation(revocation))
+  }
+  public mutating func remove(_ revocation: Revocation) {
+    set(nil, revocation.audit, \.revocations, .revocation(revocation))
+  }
+  public mutating func put(_ spec: QoSSpec) { set(spec, spec.id, \.qosSpecs, .qosSpec(spec)) }
+  public mutating func remove(_ spec: QoSSpec) { set(nil, spec.id, \.qosSpecs, .qosSpec(spec)) }
+  public mutating func put(_ transfer: Transfer) { set(transfer, transfer.id, \.transfers, .transfer(transfer)) }
+  public mutating func remove(_ transfer: Transfer) { set(nil, transfer.id, \.transfers, .transfer(transfer)) }
+  public mutating func put(_ type: DefaultVolumeType) { set(type, type.project, \.defaultTypes, .defaultType(type)) }
+  public mutating func remove(_ type: DefaultVolumeType) { set(nil, type.project, \.defaultTypes, .defaultType(type)) }
+  public mutating func put(_ type: GroupType) { set(type, type.id, \.groupTypes, .groupType(type)) }
+  public mutating func remove(_ type: GroupType) { set(nil, type.id, \.groupTypes, .groupType(type)) }
+  public mutating func put(_ group: Group) { set(group, group.id, \.groups, .group(group)) }
+  public mutating func remove(_ group: Group) { set(nil, group.id, \.groups, .group(group)) }
+
+  // MARK: Tombstones
 
   /// Forgets a tombstone. Only for rows so old that no late call about them can be under way.
   public mutating func removeTombstone(_ volume: Volume) {

@@ -6,6 +6,9 @@ enum PoolFilter: String, Sendable, CaseIterable {
   case capabilities = "CapabilitiesFilter"
   /// Pools that failed this volume are not asked again.
   case attempted = "IgnoreAttemptedHostsFilter"
+  case near = "SameBackendFilter"
+  case apart = "DifferentBackendFilter"
+  case local = "InstanceLocalityFilter"
   /// The node is up and enabled, and the pool itself works.
   case service = "ServiceFilter"
   case capacity = "CapacityFilter"
@@ -34,12 +37,14 @@ struct PlacementDemand: Sendable {
   let availabilityZone: String?
   let extraSpecs: ExtraSpecs
   let excluded: [PoolName]
+  let neighbours: PlacementNeighbours
 
   init(_ request: PlacementRequest) {
     size = request.size
     availabilityZone = request.availabilityZone
     extraSpecs = ExtraSpecs(request.extraSpecs)
     excluded = request.excluded
+    neighbours = request.neighbours
   }
 
   /// What the pool can take, when it passes all filters. Makes no text: of most pools nobody asks why.
@@ -48,7 +53,8 @@ struct PlacementDemand: Sendable {
       availabilityZone == nil || availabilityZone == pool.availabilityZone,
       let capacity = PoolCapacity(of: pool), size <= capacity.virtualFree,
       extraSpecs.areMet(by: pool),
-      excluded.isEmpty || !excluded.contains(pool.name)
+      excluded.isEmpty || !excluded.contains(pool.name), neighbours.admitsNear(pool.name),
+      neighbours.admitsApart(pool.name), neighbours.admitsNode(pool.name)
     else { return nil }
     return capacity
   }
@@ -72,6 +78,12 @@ struct PlacementDemand: Sendable {
       return extraSpecs.firstUnmet(by: pool)?.reason(on: pool)
     case .attempted:
       return excluded.contains(pool.name) ? "was tried for this volume and failed" : nil
+    case .near:
+      return neighbours.admitsNear(pool.name) ? nil : "is on a backend with none of the volumes that same_host names"
+    case .apart:
+      return neighbours.admitsApart(pool.name) ? nil : "is on a backend with a volume that different_host names"
+    case .local:
+      return neighbours.admitsNode(pool.name) ? nil : "is not on the node of the instance that local_to_instance names"
     case .service:
       if !pool.isNodeUp { return "is on node \(pool.name.node), which is down" }
       if !pool.isNodeEnabled {

@@ -41,6 +41,7 @@ public struct PlacementRequest: Sendable, Equatable {
   public var extraSpecs: [String: String]
   /// The pools that failed it already.
   public var excluded: [PoolName]
+  public var neighbours = PlacementNeighbours()
 
   public init(
     size: ByteCount, availabilityZone: String? = nil, extraSpecs: [String: String] = [:], excluded: [PoolName] = []

@@ -69,7 +69,7 @@ import Testing
       "source_volid", 400
     ),
     (#"{"volume": {"size": 1, "imageRef": "x"}}"#, "imageRef", 400),
-    (#"{"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": {"same_host": "x"}}"#, "scheduler_hints", 400),
+    (#"{"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": {"same_host": "x"}}"#, "same_host", 400),
     (#"{"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": 5}"#, "scheduler_hints", 400),
     (#"{"volume": {"size": 1, "colour": "red"}}"#, "colour", 400),
     (#"{"volume": {"size": 1"#, "body", 400),

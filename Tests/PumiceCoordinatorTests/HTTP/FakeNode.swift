@@ -135,7 +135,7 @@ final class FakeNode: NodeAPI {
   private var currentInventory: Inventory {
     state.withLock { state in
       Inventory(
-        volumes: state.volumes.map { .init(id: $0.key, backend: "ssd", pool: "ssd", size: $0.value) },
+        volumes: state.volumes.map { .init(id: $0.key, backend: "ssd", pool: "ssd", size: $0.value, revision: 3) },
         snapshots: state.snapshots.map {
           .init(id: $0.key, volume: $0.value, backend: "ssd", pool: "ssd", size: state.volumes[$0.value] ?? .zero)
         },

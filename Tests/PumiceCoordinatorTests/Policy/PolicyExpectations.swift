@@ -41,41 +41,54 @@ extension PolicyExpectation {
     .own("DELETE v3/messages/{id}", .member, 204),
   ]
 
+  private static func manageable(_ path: String) -> [PolicyExpectation] {
+    // There is none but those that are known.
+    let order = #"{"volume": {"host": "n1@ssd", "ref": {"source-name": "volume-VOLUME"}}}"#
+    return [
+      .init("GET v3/\(path)", .admin, 200, query: "?host=n1@ssd"),
+      .init("GET v3/\(path)/detail", .admin, 200, query: "?host=n1@ssd"),
+      .init("POST v3/\(path)", .admin, 400, body: order),
+    ]
+  }
+
   /// Of those who connect by themselves. The attachment is one of a compute node's instances, which they can't change.
-  private static let clients: [PolicyExpectation] = [
-    .init("GET v3/extensions", .reader, 200), .init("GET v3/extensions/{alias}", .reader, 200),
-    .init("GET v3/attachments", .reader, 200), .init("GET v3/attachments/detail", .reader, 200),
-    .own("GET v3/attachments/{id}", .reader, 200),
-    .own("POST v3/attachments", .member, 200, body: #"{"attachment": {"volume_uuid": "VOLUME"}}"#),
-    .own(
-      "PUT v3/attachments/{id}", .member, 400,
-      body: #"{"attachment": {"connector": {"initiator": "iqn.2026-11.test:h"}}}"#),
-    .own("POST v3/attachments/{id}/action os-complete", .member, 400, body: #"{"os-complete": {}}"#),
-    .own("DELETE v3/attachments/{id}", .member, 200),
-    .own(
-      "POST v3/volumes/{id}/action os-update_readonly_flag", .member, 202,
-      body: #"{"os-update_readonly_flag": {"readonly": true}}"#),
-    .own(
-      "POST v3/volumes/{id}/action os-retype", .member, 202, body: #"{"os-retype": {"new_type": "__DEFAULT__"}}"#),
-    .own("POST v3/volumes/{id}/action os-reserve", .member, 202, body: #"{"os-reserve": {}}"#),
-    .own("POST v3/volumes/{id}/action os-unreserve", .member, 202, body: #"{"os-unreserve": {}}"#),
-    .own(
-      "POST v3/volumes/{id}/action os-attach", .member, 202,
-      body: #"{"os-attach": {"host_name": "h", "mountpoint": "/dev/sdb"}}"#),
-    .own("POST v3/volumes/{id}/action os-begin_detaching", .member, 404, body: #"{"os-begin_detaching": {}}"#),
-    .own("POST v3/volumes/{id}/action os-roll_detaching", .member, 404, body: #"{"os-roll_detaching": {}}"#),
-    .own(
-      "POST v3/volumes/{id}/action os-initialize_connection", .member, 400,
-      body: #"{"os-initialize_connection": {"connector": {"initiator": "local:n1"}}}"#),
-    .own(
-      "POST v3/volumes/{id}/action os-terminate_connection", .member, 202,
-      body: #"{"os-terminate_connection": {"connector": {"initiator": "iqn.2026-11.test:h"}}}"#),
-    .own(
-      "POST v3/volumes/{id}/action os-detach", .member, 400, body: #"{"os-detach": {"attachment_id": "ATTACHMENT"}}"#),
-    .own(
-      "POST v3/volumes/{id}/action os-force_detach", .admin, 400,
-      body: #"{"os-force_detach": {"attachment_id": "ATTACHMENT"}}"#),
-  ]
+  private static let clients: [PolicyExpectation] =
+    manageable("manageable_volumes") + manageable("os-volume-manage") + [
+      // It has a snapshot.
+      .own("POST v3/volumes/{id}/action os-unmanage", .admin, 400, body: #"{"os-unmanage": {}}"#),
+      .init("GET v3/extensions", .reader, 200), .init("GET v3/extensions/{alias}", .reader, 200),
+      .init("GET v3/attachments", .reader, 200), .init("GET v3/attachments/detail", .reader, 200),
+      .own("GET v3/attachments/{id}", .reader, 200),
+      .own("POST v3/attachments", .member, 200, body: #"{"attachment": {"volume_uuid": "VOLUME"}}"#),
+      .own(
+        "PUT v3/attachments/{id}", .member, 400,
+        body: #"{"attachment": {"connector": {"initiator": "iqn.2026-11.test:h"}}}"#),
+      .own("POST v3/attachments/{id}/action os-complete", .member, 400, body: #"{"os-complete": {}}"#),
+      .own("DELETE v3/attachments/{id}", .member, 200),
+      .own(
+        "POST v3/volumes/{id}/action os-update_readonly_flag", .member, 202,
+        body: #"{"os-update_readonly_flag": {"readonly": true}}"#),
+      .own(
+        "POST v3/volumes/{id}/action os-retype", .member, 202, body: #"{"os-retype": {"new_type": "__DEFAULT__"}}"#),
+      .own("POST v3/volumes/{id}/action os-reserve", .member, 202, body: #"{"os-reserve": {}}"#),
+      .own("POST v3/volumes/{id}/action os-unreserve", .member, 202, body: #"{"os-unreserve": {}}"#),
+      .own(
+        "POST v3/volumes/{id}/action os-attach", .member, 202,
+        body: #"{"os-attach": {"host_name": "h", "mountpoint": "/dev/sdb"}}"#),
+      .own("POST v3/volumes/{id}/action os-begin_detaching", .member, 404, body: #"{"os-begin_detaching": {}}"#),
+      .own("POST v3/volumes/{id}/action os-roll_detaching", .member, 404, body: #"{"os-roll_detaching": {}}"#),
+      .own(
+        "POST v3/volumes/{id}/action os-initialize_connection", .member, 400,
+        body: #"{"os-initialize_connection": {"connector": {"initiator": "local:n1"}}}"#),
+      .own(
+        "POST v3/volumes/{id}/action os-terminate_connection", .member, 202,
+        body: #"{"os-terminate_connection": {"connector": {"initiator": "iqn.2026-11.test:h"}}}"#),
+      .own(
+        "POST v3/volumes/{id}/action os-detach", .member, 400, body: #"{"os-detach": {"attachment_id": "ATTACHMENT"}}"#),
+      .own(
+        "POST v3/volumes/{id}/action os-force_detach", .admin, 400,
+        body: #"{"os-force_detach": {"attachment_id": "ATTACHMENT"}}"#),
+    ]
 
   private static let snapshots: [PolicyExpectation] = [
     .init("GET v3/snapshots", .reader, 200), .init("GET v3/snapshots/detail", .reader, 200),

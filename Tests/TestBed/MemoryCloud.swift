@@ -1,14 +1,12 @@
-import TestBed
-
 /// A coordinator, and an agent whose drivers are in memory: for what is about the coordinator alone.
-struct MemoryCloud: Sendable {
-  let coordinator: CoordinatorDaemon
-  let agent: Daemon
+public struct MemoryCloud: Sendable {
+  public let coordinator: CoordinatorDaemon
+  public let agent: Daemon
 
   /// - Parameters:
   ///   - authentication: The coordinator's, as its configuration file has it.
   ///   - extra: Lines that are added to that file.
-  init(in bed: Bed, authentication: String = "auth: none", extra: String = "log_level: warning") throws {
+  public init(in bed: Bed, authentication: String = "auth: none", extra: String = "log_level: warning") throws {
     coordinator = try CoordinatorDaemon(in: bed, authentication: authentication, extra: extra)
     let address = "127.0.0.1:\(try freePort())"
     let configuration = try bed.folder.write(
@@ -33,7 +31,7 @@ struct MemoryCloud: Sendable {
     }
   }
 
-  func startDaemons() async throws {
+  public func startDaemons() async throws {
     try await coordinator.daemon.start()
     try await agent.start()
   }
