@@ -41,7 +41,7 @@ final class Contents: Sendable {
 
   // MARK: What happens
 
-  /// Guests write to some of the disks that they have.
+  /// Guests, and hosts without an agent, write to some of the disks that they have.
   func writeFromGuests() {
     let sessions = Dictionary(
       fleet.fabric.sessions.map { ($0.attachment, $0.portal) }, uniquingKeysWith: { first, _ in first })
@@ -54,6 +54,10 @@ final class Contents: Sendable {
           : sessions[slot.disk.attachment].flatMap { fleet.node($0)?.disk }
         if let disk { state.withLock { write(to: volume, on: disk, &$0) } }
       }
+    }
+    for session in fleet.fabric.sessions where session.isOfClient && fleet.world.chance(60) {
+      guard let volume = fleet.fabric.volume(of: session), let disk = fleet.node(session.portal)?.disk else { continue }
+      state.withLock { write(to: volume, on: disk, &$0) }
     }
   }
 

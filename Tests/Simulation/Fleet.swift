@@ -22,31 +22,35 @@ final class Fleet: Sendable {
 
   let world: World
   let network: Network
-  let faults: PlantedFaults
+  let planted: PlantedFault?
   let journal: any Journal
   let fabric = InMemoryFabric()
   let policy: Policy
   private let state = Mutex(State())
 
-  init(seed: UInt64, nodes: Int, faults: PlantedFaults = PlantedFaults()) {
+  init(seed: UInt64, nodes: Int, planted: PlantedFault? = nil) {
     let world = World(seed: seed)
     self.world = world
-    self.faults = faults
+    self.planted = planted
     network = Network(world: world)
     policy = Policy(startedAt: world.now)
     let memory = InMemoryJournal { _ in try await world.sleep(.milliseconds(world.random(0...8))) }
-    journal = faults.forgetsCommits ? ForgetfulJournal(memory, world: world) : memory
+    journal = planted == .forgetsCommits ? ForgetfulJournal(memory, world: world) : memory
     for number in 1...nodes {
       state.withLock {
         $0.nodes.append(
           SimulatedNode(
-            name: "n\(number)", hasDevices: number % 2 == 0, world: world, fabric: fabric, faults: faults))
+            name: "n\(number)", hasDevices: number % 2 == 0, world: world, fabric: fabric, planted: planted))
       }
     }
   }
 
   var coordinator: Coordinator? { state.withLock { $0.coordinator }.flatMap { $0.process.isAlive ? $0 : nil } }
   var nodes: [SimulatedNode] { state.withLock { $0.nodes } }
+  var surroundings: Surroundings {
+    Surroundings(
+      now: { [world] in world.now }, sleep: { [world] in try await world.sleep($0) }, dice: Dice(world: world))
+  }
 
   func node(_ name: NodeName) -> SimulatedNode? { nodes.first { $0.name == name } }
 
@@ -56,8 +60,7 @@ final class Fleet: Sendable {
     let process = Process("coordinator", in: world)
     var policy = policy
     policy.startedAt = world.now
-    let surroundings = Surroundings(
-      now: { [world] in world.now }, sleep: { [world] in try await world.sleep($0) }, dice: Dice(world: world))
+    let surroundings = surroundings
     process.start { [self, policy] in
       guard let store = try? await Store.open(journal) else { return }
       let directory = Directory(fleet: self)

@@ -7,8 +7,8 @@ import PumiceModel
 struct Invariants {
   let fleet: Fleet
 
-  /// At every step: no volume is in two running instances, unless it is for several; none that the store calls available is in any, and none is in an
-  /// instance without a target or a record that keeps it.
+  /// At every step: no volume is in two running instances or hosts, unless it is for several; none that the store calls available is in any, and none is in
+  /// an instance without a target or a record that keeps it.
   func duringTheRun() -> String? {
     let tables = fleet.coordinator?.store.tables
     var seen: [VolumeID: InstanceID] = [:]
@@ -26,6 +26,25 @@ struct Invariants {
         if let tables, tables.volumes[volume]?.state == .available, tables.holders(of: volume).isEmpty {
           return "Volume \(volume) is available, and still in instance \(instance)."
         }
+      }
+    }
+    return tables.flatMap { ofClients($0, instances: seen) }
+  }
+
+  /// Nobody who connects by itself has what is another's, or is said to be free.
+  private func ofClients(_ tables: Tables, instances: [VolumeID: InstanceID]) -> String? {
+    var hosts: [VolumeID: AttachmentID] = [:]
+    for session in fleet.fabric.sessions where session.isOfClient {
+      guard let volume = fleet.fabric.volume(of: session) else { continue }
+      if tables.attachments[session.attachment]?.holdsVolume != true {
+        return "Volume \(volume) is let go, and \(session.initiator) still has it."
+      }
+      if tables.volumes[volume]?.isMultiattach == true { continue }
+      if let other = hosts.updateValue(session.attachment, forKey: volume), other != session.attachment {
+        return "Volume \(volume) is in two hosts."
+      }
+      if let instance = instances[volume] {
+        return "Volume \(volume) is in instance \(instance) and in host \(session.initiator)."
       }
     }
     return nil
@@ -63,21 +82,23 @@ struct Invariants {
       for missing in taken.subtracting(kept) { violations.append("Snapshot not on \(node.name): \(missing).") }
 
       let exports = node.exportedAttachments()
-      let attached = tables.attachments.values.filter {
-        $0.state == .attached && tables.volumes[$0.volume]?.pool?.node == node.name
-      }
+      let here = tables.attachments.values.filter { tables.volumes[$0.volume]?.pool?.node == node.name }
+      let attached = here.filter { $0.state == .attached && $0.hasExport }
+      // Of a client whose coordinator died meanwhile, it can't be said whether the volume was exported.
+      let connecting = here.filter { $0.client != nil && $0.hasExport && $0.state != .attached }
       let targets = Set(attached.filter { $0.isLocal != true }.map(\.id))
-      for extra in exports.subtracting(targets) {
+      for extra in exports.subtracting(targets).subtracting(connecting.map(\.id)) {
         violations.append("Exported by \(node.name) without an attachment: \(extra).")
       }
       for missing in targets.subtracting(exports) {
         violations.append("Attached, and not exported by \(node.name): \(missing).")
       }
-      if node.hasDevices, Set(node.disk.active) != Set(attached.map(\.volume)) {
+      let active = Set(node.disk.active).subtracting(connecting.map(\.volume))
+      if node.hasDevices, active != Set(attached.map(\.volume)).subtracting(connecting.map(\.volume)) {
         violations.append("The devices of \(node.name) are not its attached volumes.")
       }
 
-      if node.exportRecords() != Set(attached.map(\.id)) {
+      if node.exportRecords().subtracting(connecting.map(\.id)) != Set(attached.map(\.id)) {
         violations.append("The export records of \(node.name) are not its exports.")
       }
 
@@ -102,7 +123,8 @@ struct Invariants {
     for attachment in tables.attachments.values where attachment.state == .attached {
       let holders = tables.holders(of: attachment.volume)
       let isForSeveral = tables.volumes[attachment.volume]?.isMultiattach == true
-      if isForSeveral ? Set(holders.map(\.instance)).count < holders.count : holders.count > 1 {
+      let instances = holders.compactMap(\.instance)
+      if isForSeveral ? Set(instances).count < instances.count : holders.count > 1 {
         violations.append("Volume \(attachment.volume) is attached twice.")
       }
     }

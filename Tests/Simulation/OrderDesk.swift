@@ -1,21 +1,24 @@
 import HashTreeCollections
-import PumiceCoordinator
 import PumiceModel
 import Synchronization
+
+@testable import PumiceCoordinator
 
 /// Where a user's orders become transactions of the coordinator that is up now. What was promised is noted.
 struct OrderDesk {
   let workload: Workload
   let coordinator: Fleet.Coordinator
 
-  private var fleet: Fleet { workload.fleet }
+  var fleet: Fleet { workload.fleet }
   private var world: World { fleet.world }
   private var store: Store { coordinator.store }
   var tables: Tables { store.tables }
 
-  private var surroundings: Surroundings {
-    let world = world
-    return Surroundings(now: { world.now }, sleep: { try await world.sleep($0) }, dice: Dice(world: world))
+  var surroundings: Surroundings { fleet.surroundings }
+  var runner: PendingWorkRunner {
+    PendingWorkRunner(
+      store: store, directory: coordinator.watch.directory, policy: fleet.policy, surroundings: surroundings,
+      logger: .silent)
   }
 
   // MARK: Volumes
@@ -128,7 +131,7 @@ struct OrderDesk {
   // MARK: Attachments
 
   func attach(_ volume: Volume, to instance: InstanceID) {
-    let (surroundings, attachesTwice) = (surroundings, fleet.faults.attachesTwice)
+    let (surroundings, attachesTwice) = (surroundings, fleet.planted == .attachesTwice)
     give { tables, now in
       if attachesTwice, volume.state == .available, let node = tables.nodeRunning(instance) {
         tables.put(
@@ -142,7 +145,7 @@ struct OrderDesk {
   }
 
   func detach(_ attachment: Attachment) {
-    guard let instance = attachment.instance else { return }
+    guard let instance = attachment.instance else { return letGo(attachment) }
     give { tables, now in try tables.detach(attachment.volume, from: instance, of: nil, at: now) }
   }
 

@@ -23,18 +23,18 @@ final class SimulatedNode: Sendable {
   private let exportShelf = InMemoryRecordShelf<ExportRecord>()
   private let connectionShelf = InMemoryRecordShelf<ConnectionRecord>()
   private let world: World
-  private let faults: PlantedFaults
+  private let planted: PlantedFault?
   private let reverts = RevertMemory()
   /// Whether its volumes are devices, which its instances use without a target.
   let hasDevices: Bool
   private let state = Mutex(State())
 
-  init(name: NodeName, hasDevices: Bool, world: World, fabric: InMemoryFabric, faults: PlantedFaults) {
+  init(name: NodeName, hasDevices: Bool, world: World, fabric: InMemoryFabric, planted: PlantedFault?) {
     self.name = name
     self.hasDevices = hasDevices
     self.world = world
     self.fabric = fabric
-    self.faults = faults
+    self.planted = planted
     disk = InMemoryDisk(pools: ["fast": .gibibytes(60), "slow": .gibibytes(80)])
     var dice = Dice(world: world)
     hypervisorWorld = InMemoryHypervisorWorld(
@@ -60,8 +60,9 @@ final class SimulatedNode: Sendable {
       }
     }
     let backend = InMemoryBackend(
-      name: "mem", disk: disk, reservedPercentage: 5, maxOverSubscriptionRatio: 2, slices: world.random(1...3),
-      fault: fault)
+      name: "mem", disk: disk, reservedPercentage: 5, maxOverSubscriptionRatio: 2,
+      // Hosts without an agent know no other protocol.
+      capabilities: ["storage_protocol": ["memory", "iSCSI"]], slices: world.random(1...3), fault: fault)
     let service = NodeService(
       NodeIdentity(name: name, address: "sim://\(name)", availabilityZone: "nova"),
       drivers: NodeDrivers(
@@ -91,7 +92,7 @@ final class SimulatedNode: Sendable {
   var receiver: (process: Process, service: any NodeAPI)? {
     let (process, service) = state.withLock { ($0.process, $0.service) }
     guard let process, let service, process.isAlive else { return nil }
-    return (process, LyingNode(honest: service, faults: faults, disk: disk, reverts: reverts))
+    return (process, LyingNode(honest: service, planted: planted, disk: disk, reverts: reverts))
   }
 
   /// The machine restarts: the target forgets its exports, running instances are shut off. The agent has to be started anew.

@@ -11,9 +11,9 @@ struct Simulation {
   private let invariants: Invariants
   private var world: World { fleet.world }
 
-  init(seed: UInt64, faults: PlantedFaults = PlantedFaults()) {
+  init(seed: UInt64, planted: PlantedFault? = nil) {
     let nodes = Int(seed % 3) + 1
-    fleet = Fleet(seed: seed, nodes: nodes, faults: faults)
+    fleet = Fleet(seed: seed, nodes: nodes, planted: planted)
     contents = Contents(fleet: fleet)
     workload = Workload(fleet: fleet, contents: contents)
     invariants = Invariants(fleet: fleet)

@@ -41,7 +41,7 @@ final class Workload: Sendable {
     let (world, tables) = (fleet.world, desk.tables)
     let volumes = tables.volumes.values.filter { $0.state != .deleted }.sorted { $0.id < $1.id }
     let snapshots = tables.snapshots.values.filter { $0.state != .deleted }.sorted { $0.id < $1.id }
-    switch world.random(0...35) {
+    switch world.random(0...38) {
     case 0...5: desk.create()
     case 6...11:
       // Mostly one that may be attached, sometimes one that must be refused.
@@ -72,6 +72,9 @@ final class Workload: Sendable {
     case 33...34:
       let groups = tables.groups.values.sorted { $0.id < $1.id }
       if let group = world.pick(groups) { desk.takeSnapshot(of: group) }
+    case 35...37:
+      let free = volumes.filter { $0.state == .available && tables.holders(of: $0.id).isEmpty }
+      if let volume = world.pick(world.chance(85) ? free : volumes) { desk.connect(volume) }
     default:
       let taken = tables.groupSnapshots.values.sorted { $0.id < $1.id }
       if let snapshot = world.pick(taken) { desk.delete(snapshot) }

@@ -66,6 +66,11 @@ public final class InMemoryFabric: Sendable {
   /// Every session, oldest first.
   public var sessions: [Session] { state.withLock(\.sessions) }
 
+  /// What the session is about; `nil` when its target is gone.
+  public func volume(of session: Session) -> VolumeID? {
+    state.withLock { $0.targets[Address(portal: session.portal, iqn: session.iqn)]?.volume }
+  }
+
   // MARK: What happens to machines
 
   /// The target software at a portal ends, or its machine: its targets and their sessions are gone.

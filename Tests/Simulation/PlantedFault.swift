@@ -4,34 +4,36 @@ import PumiceModel
 import PumiceWire
 import Synchronization
 
-/// Mistakes to put into a run on purpose, one of each class: the invariants must notice every one.
-struct PlantedFaults: Sendable {
+/// A mistake to put into a run on purpose, one of each class: the invariants must notice every one.
+enum PlantedFault: String, CaseIterable, Sendable {
   /// A commit is acknowledged and not kept.
-  var forgetsCommits = false
+  case forgetsCommits
   /// The agent says that an export is fenced and leaves it standing.
-  var skipsFence = false
+  case skipsFence
+  /// The same for hosts without an agent alone.
+  case skipsFenceOfClients
   /// The agent says that a disk is unplugged and leaves it in the instance.
-  var skipsUnplug = false
+  case skipsUnplug
   /// The agent says that a volume is erased and keeps it.
-  var keepsErasedVolumes = false
+  case keepsErasedVolumes
   /// The agent says that a volume is made and makes none.
-  var skipsProvisioning = false
+  case skipsProvisioning
   /// Two attachments of one volume are let through, by the store and by the agents.
-  var attachesTwice = false
+  case attachesTwice
   /// The agent works on a volume for ever.
-  var neverFinishes = false
+  case neverFinishes
   /// The agent says that a snapshot is taken and has none.
-  var losesSnapshots = false
+  case losesSnapshots
   /// The agent says that a snapshot is erased and keeps it.
-  var keepsErasedSnapshots = false
+  case keepsErasedSnapshots
   /// The agent reverts a volume once more when somebody uses it again.
-  var repeatsOldReverts = false
+  case repeatsOldReverts
   /// The agent says that a volume is reverted and does nothing.
-  var skipsReverts = false
+  case skipsReverts
   /// The agent makes zeros where it is asked for a copy.
-  var copiesNothing = false
+  case copiesNothing
   /// The agent takes away the devices of all instances when one is plugged.
-  var dropsDevices = false
+  case dropsDevices
 }
 
 /// The last revert of each volume on a node.
@@ -60,10 +62,10 @@ struct ForgetfulJournal: Journal {
   }
 }
 
-/// An agent that does what its planted faults say, and otherwise what it is told.
+/// An agent that makes the planted mistake, and otherwise does what it is told.
 struct LyingNode: NodeAPI {
   let honest: any NodeAPI
-  let faults: PlantedFaults
+  let planted: PlantedFault?
   let disk: InMemoryDisk
   let reverts: RevertMemory
 
@@ -71,20 +73,20 @@ struct LyingNode: NodeAPI {
   func inventory() async throws(StorageError) -> Inventory { try await honest.inventory() }
 
   func ensureVolume(_ id: VolumeID, _ request: VolumeRequest) async throws(StorageError) -> Progress {
-    if faults.skipsProvisioning { return .complete }
-    if faults.neverFinishes { return Progress(done: 0.5) }
+    if planted == .skipsProvisioning { return .complete }
+    if planted == .neverFinishes { return Progress(done: 0.5) }
     var request = request
-    if faults.copiesNothing { request.source = nil }
-    if faults.attachesTwice { request.multiattach = true }
+    if planted == .copiesNothing { request.source = nil }
+    if planted == .attachesTwice { request.multiattach = true }
     return try await honest.ensureVolume(id, request)
   }
 
   func removeVolume(_ id: VolumeID, _ request: VolumeRemoval) async throws(StorageError) -> Progress {
-    faults.keepsErasedVolumes ? .complete : try await honest.removeVolume(id, request)
+    planted == .keepsErasedVolumes ? .complete : try await honest.removeVolume(id, request)
   }
 
   func revertVolume(_ id: VolumeID, _ request: RevertRequest) async throws(StorageError) -> Progress {
-    if faults.skipsReverts { return .complete }
+    if planted == .skipsReverts { return .complete }
     let progress = try await honest.revertVolume(id, request)
     if progress.isComplete { reverts.remember(id, request.snapshot) }
     return progress
@@ -92,17 +94,17 @@ struct LyingNode: NodeAPI {
 
   func ensureSnapshot(_ id: SnapshotID, _ request: SnapshotRequest) async throws(StorageError) -> Progress {
     let progress = try await honest.ensureSnapshot(id, request)
-    if faults.losesSnapshots, progress.isComplete { disk.lose(id) }
+    if planted == .losesSnapshots, progress.isComplete { disk.lose(id) }
     return progress
   }
 
   func removeSnapshot(_ id: SnapshotID, _ request: SnapshotRemoval) async throws(StorageError) -> Progress {
-    faults.keepsErasedSnapshots ? .complete : try await honest.removeSnapshot(id, request)
+    planted == .keepsErasedSnapshots ? .complete : try await honest.removeSnapshot(id, request)
   }
 
   func ensureExport(_ id: AttachmentID, _ request: ExportRequest) async throws(StorageError) -> ExportedTarget {
     let target = try await honest.ensureExport(id, request)
-    if faults.repeatsOldReverts, let snapshot = reverts.snapshot(of: request.volume),
+    if planted == .repeatsOldReverts, let snapshot = reverts.snapshot(of: request.volume),
       let old = disk.snapshots.first(where: { $0.id == snapshot })
     {
       disk.write(old.content.stamp, to: request.volume)
@@ -111,21 +113,26 @@ struct LyingNode: NodeAPI {
   }
 
   func removeExport(_ id: AttachmentID, _ request: ExportRemoval) async throws(StorageError) {
-    if !faults.skipsFence { try await honest.removeExport(id, request) }
+    if planted == .skipsFence { return }
+    if planted == .skipsFenceOfClients {
+      let exports = try await honest.inventory().exports
+      if exports.contains(where: { $0.attachment == id && $0.initiator.hasPrefix(OrderDesk.clients) }) { return }
+    }
+    try await honest.removeExport(id, request)
   }
 
   func ensureConnection(
     _ id: AttachmentID, _ request: ConnectionRequest
   ) async throws(StorageError) -> ConnectedDisk {
     let disk = try await honest.ensureConnection(id, request)
-    if faults.dropsDevices, request.target.protocolName == ConnectorDescription.localProtocol {
+    if planted == .dropsDevices, request.target.protocolName == ConnectorDescription.localProtocol {
       self.disk.deactivateAll()
     }
     return disk
   }
 
   func removeConnection(_ id: AttachmentID, _ request: ConnectionRemoval) async throws(StorageError) {
-    if !faults.skipsUnplug { try await honest.removeConnection(id, request) }
+    if planted != .skipsUnplug { try await honest.removeConnection(id, request) }
   }
 
   func freezeInstance(_ id: InstanceID, _ request: FreezeRequest) async throws(StorageError) -> FreezeAnswer {
