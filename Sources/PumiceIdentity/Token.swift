@@ -98,10 +98,12 @@ public struct TokenSeal: Sendable {
       })
   }
 
+  /// `nil` for any other spelling than ours of the same bytes: a token has one text.
   private static func bytes(_ text: Substring) -> Data? {
     var plain = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
     plain += String(repeating: "=", count: (4 - plain.utf8.count % 4) % 4)
-    return Data(base64Encoded: plain)
+    guard let bytes = Data(base64Encoded: plain), self.text(bytes) == text else { return nil }
+    return bytes
   }
 }
 
