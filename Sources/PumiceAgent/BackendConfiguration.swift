@@ -68,14 +68,20 @@ public enum BackendConfiguration: Sendable, Equatable {
     } catch {
       throw Self.invalid(error, at: path)
     }
-    if name.isEmpty || name.contains(where: { "@#/".contains($0) || $0.isWhitespace }) {
-      throw .invalid("\(path).name", "must have no spaces, @, # or /, and not be empty; it is \"\(name)\".")
+    do {
+      try validate()
+    } catch {
+      let key = ([path] + (error.field.map { [$0] } ?? [])).joined(separator: ".")
+      throw StorageError(error.code, "\(path).\(error.message)", field: key)
     }
+  }
+
+  private func validate() throws(StorageError) {
     switch self {
     case .directory(let configuration): try configuration.validate()
     case .lvm(let configuration): try configuration.validate()
     case .nfs(let configuration): try configuration.validate()
-    case .memory: break
+    case .memory(let configuration): try configuration.validateCommon()
     }
   }
 

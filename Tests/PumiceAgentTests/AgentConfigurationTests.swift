@@ -108,6 +108,8 @@ import Testing
     ("backends: [{name: a, kind: tape}]", "backends[0].kind"),
     ("backends: [{name: a, kind: directory}]", "backends[0].path"),
     ("backends: [{name: a, kind: directory, path: /x, reserved_percentage: many}]", "backends[0].reserved_percentage"),
+    ("backends: [{name: a, kind: memory, reserved_percentage: 100}]", "backends[0].reserved_percentage"),
+    ("backends: [{name: a, kind: directory, path: x}]", "backends[0].path"),
     ("backends: [{name: a#b, kind: memory}]", "backends[0].name"),
     ("backends: [{name: a, kind: memory}, {name: a, kind: memory}]", "backends[1].name"),
   ])

@@ -25,7 +25,8 @@ import Testing
     let node = fixture.start()
     for _ in 1...2 { #expect(try await node.ensureVolume(volume, fixture.volumeRequest()).isComplete) }
     let found = try await node.inventory().volumes
-    #expect(found == [Inventory.StoredVolume(id: volume, backend: "mem", pool: "mem", size: .gibibytes(1))])
+    #expect(
+      found == [Inventory.StoredVolume(id: volume, backend: "mem", pool: "mem", size: .gibibytes(1), revision: 1)])
   }
 
   @Test func volumesGrowAndNeverShrink() async throws {

@@ -3,7 +3,7 @@
 /// A probe that throws is asked again like one that returns `nil`.
 @discardableResult
 public func eventually<Answer: Sendable>(
-  _ claim: String, within deadline: Duration = .seconds(30), every interval: Duration = .milliseconds(20),
+  _ claim: String, within deadline: Duration = .seconds(60), every interval: Duration = .milliseconds(20),
   _ probe: () async throws -> Answer?
 ) async throws -> Answer {
   let clock = ContinuousClock()
@@ -25,7 +25,7 @@ public func eventually<Answer: Sendable>(
 
 /// Asks until the answer is yes.
 public func eventually(
-  _ claim: String, within deadline: Duration = .seconds(30), every interval: Duration = .milliseconds(20),
+  _ claim: String, within deadline: Duration = .seconds(60), every interval: Duration = .milliseconds(20),
   _ holds: () async throws -> Bool
 ) async throws {
   try await eventually(claim, within: deadline, every: interval) { () async throws -> Void? in

@@ -1,7 +1,7 @@
 public import PumiceModel
 
 /// What an operator says about a directory backend (`kind: directory`).
-public struct DirectoryBackendConfiguration: Codable, Sendable, Equatable {
+public struct DirectoryBackendConfiguration: BackendSettings, Codable, Sendable, Equatable {
   public enum Provisioning: String, Codable, Sendable {
     /// A volume takes the blocks it has been written to.
     case thin
@@ -35,18 +35,9 @@ public struct DirectoryBackendConfiguration: Codable, Sendable, Equatable {
 
   /// Throws `invalid`, with the key's name, for what can't work.
   public func validate() throws(StorageError) {
-    if name.isEmpty || name.contains(where: { "@#/".contains($0) || $0.isWhitespace }) {
-      throw .invalid("name", "of a backend must have no spaces, @, # or /, and not be empty; it is \"\(name)\".")
-    }
+    try validateCommon()
     if !path.hasPrefix("/") || path.contains(where: { ",\n".contains($0) }) {
       throw .invalid("path", "of backend \(name) must be absolute and have no commas; it is \"\(path)\".")
-    }
-    if !(0...99).contains(reservedPercentage) {
-      throw .invalid("reserved_percentage", "of backend \(name) must be from 0 to 99; it is \(reservedPercentage).")
-    }
-    if !(maxOverSubscriptionRatio >= 1) || maxOverSubscriptionRatio.isInfinite {
-      throw .invalid(
-        "max_over_subscription_ratio", "of backend \(name) must be at least 1; it is \(maxOverSubscriptionRatio).")
     }
   }
 

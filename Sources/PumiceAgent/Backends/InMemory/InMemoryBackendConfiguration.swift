@@ -1,7 +1,7 @@
 import PumiceModel
 
 /// What an operator says about a backend in memory (`kind: memory`), for a fleet on a laptop. It is empty after each start.
-public struct InMemoryBackendConfiguration: Codable, Sendable, Equatable {
+public struct InMemoryBackendConfiguration: BackendSettings, Codable, Sendable, Equatable {
   public var name: String
   /// The size of each pool, in gibibytes.
   public var pools: [String: Int]

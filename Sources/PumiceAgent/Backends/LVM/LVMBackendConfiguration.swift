@@ -1,7 +1,7 @@
 public import PumiceModel
 
 /// What an operator says about an LVM backend (`kind: lvm`).
-public struct LVMBackendConfiguration: Codable, Sendable, Equatable {
+public struct LVMBackendConfiguration: BackendSettings, Codable, Sendable, Equatable {
   public enum Provisioning: String, Codable, Sendable {
     /// Volumes in a thin pool take the chunks they have been written to; snapshots and copies cost nothing at first.
     case thin
@@ -76,9 +76,7 @@ public struct LVMBackendConfiguration: Codable, Sendable, Equatable {
 
   /// Throws `invalid`, with the key's name, for what can't work.
   public func validate() throws(StorageError) {
-    if name.isEmpty || name.contains(where: { "@#/".contains($0) || $0.isWhitespace }) {
-      throw .invalid("name", "of a backend must have no spaces, @, # or /, and not be empty; it is \"\(name)\".")
-    }
+    try validateCommon()
     try require("volume_group", volumeGroup)
     try require("thin_pool", thinPool)
     try require("max_data_percent", maxDataPercent, in: 1...100)
@@ -87,14 +85,9 @@ public struct LVMBackendConfiguration: Codable, Sendable, Equatable {
     try require("extend_at", extendAt, in: 10...100)
     try require("extend_by", extendBy, in: 1...100)
     try require("snapshot_reserve", Double(snapshotReserve), in: 5...100)
-    try require("reserved_percentage", Double(reservedPercentage), in: 0...99)
     if let wipeBandwidth, wipeBandwidth < .mebibytes(1) {
       throw .invalid(
         "wipe_bandwidth", "of backend \(name) must be at least 1048576 bytes a second; it is \(wipeBandwidth.bytes).")
-    }
-    if !(maxOverSubscriptionRatio >= 1) || maxOverSubscriptionRatio.isInfinite {
-      throw .invalid(
-        "max_over_subscription_ratio", "of backend \(name) must be at least 1; it is \(maxOverSubscriptionRatio).")
     }
   }
 

@@ -2,7 +2,7 @@ public import PumiceModel
 public import PumiceWire
 
 /// What an operator says about an NFS backend (`kind: nfs`).
-public struct NFSBackendConfiguration: Codable, Sendable, Equatable {
+public struct NFSBackendConfiguration: BackendSettings, Codable, Sendable, Equatable {
   public enum Access: String, Codable, Sendable {
     /// `mount` where this agent can mount, else `libnfs`.
     case auto
@@ -92,6 +92,7 @@ public struct NFSBackendConfiguration: Codable, Sendable, Equatable {
 
   /// Throws `invalid`, with the key's name, for what can't work.
   public func validate() throws(StorageError) {
+    try validateCommon()
     guard !shares.isEmpty else { throw .invalid("shares", "of backend \(name) must name one share at least.") }
     var seen: Set<NFSShare> = []
     for share in shares {
@@ -112,13 +113,6 @@ public struct NFSBackendConfiguration: Codable, Sendable, Equatable {
     }
     if !(1...600).contains(timeout) {
       throw .invalid("timeout", "of backend \(name) must be from 1 to 600 seconds; it is \(timeout).")
-    }
-    if !(0...99).contains(reservedPercentage) {
-      throw .invalid("reserved_percentage", "of backend \(name) must be from 0 to 99; it is \(reservedPercentage).")
-    }
-    if !(maxOverSubscriptionRatio >= 1) || maxOverSubscriptionRatio.isInfinite {
-      throw .invalid(
-        "max_over_subscription_ratio", "of backend \(name) must be at least 1; it is \(maxOverSubscriptionRatio).")
     }
   }
 
