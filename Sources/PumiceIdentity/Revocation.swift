@@ -4,7 +4,7 @@ public import PumiceModel
 public struct Revocation: Sendable, Equatable, Codable {
   /// The token's `audit`.
   public let audit: String
-  /// When the token would have ended: the row is needed no longer.
+  /// When the token would have ended: the row is needed for `Token.vouchedTime` after that, and no longer.
   public let expires: Timestamp
 
   public init(of token: Token) {

@@ -24,6 +24,13 @@ public struct Token: Sendable, Equatable, Codable {
   public var issued: Timestamp
   public var expires: Timestamp
 
+  /// How long after its end a token still stands for its user where another service vouches for the request, so that what takes
+  /// long can be carried on. As Keystone's `allow_expired_window` is by default.
+  public static let vouchedTime = Duration.seconds(48 * 3600)
+
+  /// When it is over even with that.
+  public var lastEnd: Timestamp { expires + Self.vouchedTime }
+
   public init(
     user: String, project: ProjectID?, methods: [Method], credential: String? = nil, stamp: String, audit: String,
     issued: Timestamp, expires: Timestamp

@@ -11,6 +11,7 @@ struct Keystone: Sendable {
   private let bed: Bed
   private let configuration: String
   private let folder: String
+  private let settings: String
 
   init(in bed: Bed) throws {
     self.bed = bed
@@ -18,8 +19,7 @@ struct Keystone: Sendable {
     url = "http://127.0.0.1:\(port)/v3"
     folder = try bed.folder.folder("keystone")
     for name in ["fernet", "credential"] { try bed.folder.folder("keystone/\(name)") }
-    configuration = try bed.folder.write(
-      """
+    settings = """
       [DEFAULT]
       log_file = \(folder)/keystone.log
       [database]
@@ -35,7 +35,8 @@ struct Keystone: Sendable {
       [identity]
       password_hash_rounds = 4
 
-      """, to: "keystone.conf")
+      """
+    configuration = try bed.folder.write(settings, to: "keystone.conf")
     guard FileManager.default.isExecutableFile(atPath: "/usr/bin/keystone-wsgi-public") else {
       throw TestBedFailure("Debian's python3-keystone is missing; make setup installs it.")
     }
@@ -64,6 +65,11 @@ struct Keystone: Sendable {
       "bootstrap", "--bootstrap-password", Self.password, "--bootstrap-public-url", url, "--bootstrap-region-id",
       "RegionOne")
     try await daemon.start(within: .seconds(60))
+  }
+
+  /// Has the tokens that it gives out end after this many seconds, from its next start on.
+  func write(lifetime: Int) throws {
+    _ = try bed.folder.write("\(settings)[token]\nexpiration = \(lifetime)\n", to: "keystone.conf")
   }
 
   private func manage(_ words: String...) async throws {

@@ -6,13 +6,14 @@ extension OpenStackTests {
   @Test func keystone() async throws {
     try await Bed.with { bed in
       let keystone = try Keystone(in: bed)
+      let page = try Readme(section: "Using it with OpenStack tools")
+      let settings = try #require(page.texts.first { $0.hasPrefix("auth: keystone") })
       let password = try bed.folder.write(Keystone.password + "\n", to: "pumice-password")
+      try await bed.run(["chmod", "0600", password])
       let cloud = try MemoryCloud(
         in: bed,
-        authentication: """
-          auth: keystone
-          keystone: {url: "\(keystone.url)", user: pumice, password_file: "\(password)", cache_time: 300}
-          """)
+        authentication: settings.replacing("http://keystone:5000/v3", with: keystone.url)
+          .replacing("/etc/pumice/keystone-password", with: password) + "  cache_time: 300")
       try await keystone.start()
       try await cloud.startDaemons()
       let coordinator = cloud.coordinator
@@ -20,18 +21,17 @@ extension OpenStackTests {
         Walk(bed: bed, client: .openstack, environment: keystone.environment(user, project: project))
       }
 
-      // What an administrator does once, and then has.
+      // What README.md has an administrator do, and users whom the page takes for granted.
+      let reader = try ReadmeReader(
+        page, bed: bed, url: coordinator.url, keystone: keystone.url, password: Keystone.password)
+      let block = try #require(page.blocks.first { $0.first == "openstack project create --or-show service" })
+      #expect(block.count >= 8 && block.allSatisfy { $0.hasPrefix("openstack ") })
       try await walk("admin", "admin").take(
-        [
-          .run("project create service"), .run("project create demo"), .run("project create other"),
-          .run("role create service"), .run("role create sweeper"),
-          .run("service create --name cinder block-storage"), .run("service create --name nova compute"),
-          .run("endpoint create --region RegionOne block-storage public \(coordinator.url)/v3/%(tenant_id)s"),
-          .run("endpoint create --region RegionOne compute public \(coordinator.url)/compute/v2.1"),
-        ]
+        block.map { Step.run(reader.fitted(String($0.dropFirst("openstack ".count))).replacing("\"", with: "")) }
+          + [.run("project create demo"), .run("project create other"), .run("role create sweeper")]
           + [
-            ("pumice", "service", "service"), ("alice", "demo", "member"), ("rita", "demo", "reader"),
-            ("sven", "demo", "sweeper"), ("otto", "other", "member"),
+            ("alice", "demo", "member"), ("rita", "demo", "reader"), ("sven", "demo", "sweeper"),
+            ("otto", "other", "member"),
           ].flatMap { user, project, role in
             [
               Step.run("user create --password \(Keystone.password) \(user)"),
@@ -39,10 +39,12 @@ extension OpenStackTests {
             ]
           })
 
-      try await walk("alice", "demo").take([
-        .run("volume create --size 1 db", shows: ["size": 1]),
-        .wait("volume show db", for: ["status": "available"]), .run("volume list", printing: "db"),
-        .fail("volume service list", saying: "403"),
+      try await reader.walk.take([
+        .run("--os-cloud pumice-keystone volume create --size 1 db", shows: ["size": 1]),
+        .wait("--os-cloud pumice-keystone volume show db", for: ["status": "available"]),
+        .run("--os-cloud pumice-keystone volume list", printing: "db"),
+        .run("--os-cloud pumice-keystone server list"),
+        .fail("--os-cloud pumice-keystone volume service list", saying: "403"),
       ])
       try await walk("rita", "demo").take([
         .run("volume list", printing: "db"), .fail("volume create --size 1 x", saying: "403"),
@@ -66,7 +68,7 @@ extension OpenStackTests {
         }
       }
       let (known, unseen) = (try await token("alice", "demo"), try await token("alice", "demo"))
-      let revoked = try await token("rita", "demo")
+      let (revoked, nova) = (try await token("rita", "demo"), try await token("pumice", "service"))
       #expect(try await status(known) == 200)
       #expect(try await status(API(url: coordinator.url, token: "gAAAAAB-not-a-token")) == 401)
       #expect(try await status(API(url: coordinator.url)) == 401)
@@ -77,8 +79,20 @@ extension OpenStackTests {
       try await keystone.daemon.kill9()
       #expect(try await status(known) == 200)
       #expect(try await status(unseen) == 503)
+      try keystone.write(lifetime: 2)
       try await keystone.daemon.start(within: .seconds(60))
       try await eventually("the token is checked again") { try await status(unseen) == 200 }
+
+      // A token at its end goes on where another service vouches for it, and only then.
+      let ended = try await token("alice", "demo")
+      try await eventually("the token is at its end", within: .seconds(20)) { try await status(ended) == 401 }
+      func vouched(_ api: API, by service: String?) -> API {
+        API(url: coordinator.url, token: api.token, serviceToken: service)
+      }
+      #expect(try await status(vouched(ended, by: nova.token)) == 200)
+      #expect(try await status(vouched(ended, by: known.token)) == 401)
+      #expect(try await status(vouched(known, by: "gAAAAAB-not-a-token")) == 401)
+      #expect(try await status(vouched(revoked, by: nova.token)) == 401)
     }
   }
 }

@@ -8,6 +8,8 @@ public struct API: Sendable {
   public let url: String
   public let project: String
   public let token: String?
+  /// Of another service, which vouches for the requests.
+  public let serviceToken: String?
 
   /// What the coordinator said when it did not do what was asked.
   public struct Refusal: Error, CustomStringConvertible {
@@ -16,10 +18,11 @@ public struct API: Sendable {
     public let description: String
   }
 
-  public init(url: String, project: String = "demo", token: String? = nil) {
+  public init(url: String, project: String = "demo", token: String? = nil, serviceToken: String? = nil) {
     self.url = url
     self.project = project
     self.token = token
+    self.serviceToken = serviceToken
   }
 
   public func get(_ path: String) async throws -> JSON { try await send(.GET, path) }
@@ -41,6 +44,7 @@ public struct API: Sendable {
     // From 3.42 on a volume may grow while it is attached, and from 2.60 on several instances may have it.
     request.headers.add(name: "OpenStack-API-Version", value: "volume 3.42, compute 2.60")
     if let token { request.headers.add(name: "X-Auth-Token", value: token) }
+    if let serviceToken { request.headers.add(name: "X-Service-Token", value: serviceToken) }
     if let body {
       request.headers.add(name: "Content-Type", value: "application/json")
       request.body = .bytes(Array(try JSONEncoder().encode(body)))

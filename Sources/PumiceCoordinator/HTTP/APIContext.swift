@@ -35,6 +35,8 @@ final class Identity: Sendable {
 extension HTTPField.Name {
   static let requestID = Self(constant: "X-Openstack-Request-Id")
   static let authToken = Self(constant: "X-Auth-Token")
+  /// Another service's, which vouches for the request.
+  static let serviceToken = Self(constant: "X-Service-Token")
   static let subjectToken = Self(constant: "X-Subject-Token")
   static let projectID = Self(constant: "X-Project-Id")
   static let apiVersion = Self(constant: "OpenStack-API-Version")

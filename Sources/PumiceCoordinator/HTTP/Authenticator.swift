@@ -31,8 +31,13 @@ struct Authenticator: Sendable {
   /// The caller, acting for the project that the URL or, without one there, `X-Project-Id` names.
   ///
   /// As in Cinder, a project in the URL that is not the caller's is a malformed request; services and admins may act for any that exists.
+  ///
+  /// - Parameter serviceToken: Another service's own, by which it vouches for the request: the caller's token is then good for
+  ///   `Token.vouchedTime` beyond its end. One that is worth less than the role `service` is refused, and so is the request, as
+  ///   keystonemiddleware does with `service_token_roles_required`. It gives the caller nothing else.
   func caller(
-    token: String?, projectInURL: ProjectID?, projectHeader: ProjectID?, in tables: Tables, at now: Timestamp
+    token: String?, serviceToken: String? = nil, projectInURL: ProjectID?, projectHeader: ProjectID?,
+    in tables: Tables, at now: Timestamp
   ) async throws -> Caller {
     switch mode {
     case .none:
@@ -44,12 +49,20 @@ struct Authenticator: Sendable {
         Caller(project: entry.project, user: entry.user, role: entry.role), for: projectInURL, projectHeader)
     case .builtin(let office):
       guard let token else { throw Self.refusal(of: nil) }
-      let bearer = try office.bearer(of: token, in: tables, at: now)
+      if let serviceToken {
+        try await Self.requireService { () throws(StorageError) in
+          try office.bearer(of: serviceToken, in: tables, at: now).role
+        }
+      }
+      let bearer = try office.bearer(of: token, isVouchedFor: serviceToken != nil, in: tables, at: now)
       guard let project = bearer.token.project, let role = bearer.role else { throw Self.noProject }
       return try caller(Caller(project: project, user: bearer.user.name, role: role), for: projectInURL, projectHeader)
     case .keystone(let gate):
       guard let token else { throw Self.refusal(of: nil) }
-      let known = try await gate.token(token)
+      if let serviceToken {
+        try await Self.requireService { () async throws(StorageError) in try await gate.token(serviceToken).role }
+      }
+      let known = try await gate.token(token, isVouchedFor: serviceToken != nil)
       guard let project = known.project else { throw Self.noProject }
       guard let role = known.role else {
         throw StorageError(.forbidden, "The token gives none of the roles \(Caller.Role.names) in its project.")
@@ -70,6 +83,17 @@ struct Authenticator: Sendable {
     var caller = known
     caller.project = project
     return caller
+  }
+
+  /// Throws `unauthenticated` unless the token that gives this role gives that of a service, or more.
+  private static func requireService(_ role: () async throws(StorageError) -> Role?) async throws(StorageError) {
+    let refusal = StorageError(
+      .unauthenticated, "The token in X-Service-Token must be a valid one of the role service or admin.")
+    let found: Role?
+    do throws(StorageError) { found = try await role() } catch {
+      throw error.code == .unauthenticated ? refusal : error
+    }
+    guard let found, found >= .service else { throw refusal }
   }
 
   private static let noProject = StorageError(.forbidden, "The token is for no project; ask for one that is.")

@@ -94,8 +94,8 @@ struct Routes {
       project = decoded
     }
     return try await api.authenticator.caller(
-      token: request.headers[.authToken], projectInURL: project, projectHeader: request.headers[.projectID],
-      in: api.store.tables, at: api.surroundings.now())
+      token: request.headers[.authToken], serviceToken: request.headers[.serviceToken], projectInURL: project,
+      projectHeader: request.headers[.projectID], in: api.store.tables, at: api.surroundings.now())
   }
 
   private static func version(of request: Request, _ versions: APIVersions) throws(APIError) -> Microversion {

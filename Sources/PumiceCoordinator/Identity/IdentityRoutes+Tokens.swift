@@ -9,7 +9,8 @@ extension IdentityRoutes {
   func addTokens(to group: RouterGroup<APIContext>) {
     let (api, office) = (api, office)
     forBearers(.get, "auth/tokens", group) { request, _, bearer in
-      let (text, subject) = try Self.subject(of: request, for: .service, bearer, office, api)
+      let (text, subject) = try Self.subject(
+        of: request, for: .service, bearer, office, api, isVouchedFor: Self.allowsExpired(request))
       let resource = TokenResource(
         subject, base: Call.baseURL(of: request, api: api),
         withCatalog: request.uri.queryParameters["nocatalog"] == nil)
@@ -18,11 +19,13 @@ extension IdentityRoutes {
       return response
     }
     forBearers(.head, "auth/tokens", group) { request, _, bearer in
-      let (text, _) = try Self.subject(of: request, for: .service, bearer, office, api)
+      let (text, _) = try Self.subject(
+        of: request, for: .service, bearer, office, api, isVouchedFor: Self.allowsExpired(request))
       return Response(status: .ok, headers: [.subjectToken: text])
     }
     forBearers(.delete, "auth/tokens", group) { request, context, bearer in
-      let (_, subject) = try Self.subject(of: request, for: .admin, bearer, office, api)
+      // Also one that is at its end may still be good for something, and may be ended for good.
+      let (_, subject) = try Self.subject(of: request, for: .admin, bearer, office, api, isVouchedFor: true)
       let now = api.surroundings.now()
       try await api.store.write { $0.revoke(subject.token, at: now) }
       context.logger.info("Token revoked", metadata: ["user": "\(subject.user.name)"])
@@ -30,16 +33,23 @@ extension IdentityRoutes {
     }
   }
 
+  /// Whether the question is about what a token is worth where another service vouches for the request.
+  private static func allowsExpired(_ request: Request) -> Bool {
+    Query(request.uri.query)["allow_expired"].flatMap { Bool(openStack: $0) } ?? false
+  }
+
   /// The token that a request is about: the caller's own, or, from some role on, anybody's.
   private static func subject(
-    of request: Request, for least: Role, _ bearer: TokenOffice.Bearer, _ office: TokenOffice, _ api: CoordinatorAPI
+    of request: Request, for least: Role, _ bearer: TokenOffice.Bearer, _ office: TokenOffice, _ api: CoordinatorAPI,
+    isVouchedFor: Bool
   ) throws -> (String, TokenOffice.Bearer) {
     guard let text = request.headers[.subjectToken] else {
       throw StorageError.invalid("X-Subject-Token", "is required.")
     }
     let subject: TokenOffice.Bearer
     do throws(StorageError) {
-      subject = try office.bearer(of: text, in: api.store.tables, at: api.surroundings.now())
+      subject = try office.bearer(
+        of: text, isVouchedFor: isVouchedFor, in: api.store.tables, at: api.surroundings.now())
     } catch {
       throw StorageError(.notFound, "The token in X-Subject-Token could not be found.")
     }

@@ -3,9 +3,9 @@ import PumiceIdentity
 import PumiceModel
 
 extension Tables {
-  /// Makes a token worthless, and forgets about those whose time is over anyway. Harmless when repeated.
+  /// Makes a token worthless, and forgets about those whose time is over even where another service vouches for them. Harmless when repeated.
   mutating func revoke(_ token: Token, at now: Timestamp) {
-    for old in revocations.values where old.expires < now { remove(old) }
-    if token.expires >= now { put(Revocation(of: token)) }
+    for old in revocations.values where old.expires + Token.vouchedTime < now { remove(old) }
+    if token.lastEnd >= now { put(Revocation(of: token)) }
   }
 }

@@ -32,9 +32,13 @@ final class TokenOffice: Sendable {
 
   // MARK: Who shows a token
 
+  /// - Parameter isVouchedFor: Whether the token is good for `Token.vouchedTime` beyond its end.
   /// - Throws: `unauthenticated` unless the token is this coordinator's, in its time, and what it was got for still stands.
-  func bearer(of text: String, in tables: Tables, at now: Timestamp) throws(StorageError) -> Bearer {
-    guard let token = seal.opened(text), now < token.expires, tables.revocations[token.audit] == nil,
+  func bearer(
+    of text: String, isVouchedFor: Bool = false, in tables: Tables, at now: Timestamp
+  ) throws(StorageError) -> Bearer {
+    guard let token = seal.opened(text), now < (isVouchedFor ? token.lastEnd : token.expires),
+      tables.revocations[token.audit] == nil,
       let bearer = bearer(of: token, at: now)
     else { throw StorageError(.unauthenticated, "The token is unknown, at its end, or revoked.") }
     return bearer

@@ -131,6 +131,8 @@ import Testing
       var tables = fixture.coordinator.tables
       let bearer = try fixture.office.bearer(of: other, in: tables, at: .start)
       tables.revoke(bearer.token, at: bearer.token.expires + .seconds(1))
+      #expect(tables.revocations.count == 2)
+      tables.revoke(bearer.token, at: bearer.token.lastEnd + .seconds(1))
       #expect(tables.revocations.isEmpty)
     }
   }

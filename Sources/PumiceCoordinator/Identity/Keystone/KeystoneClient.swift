@@ -9,7 +9,8 @@ import PumiceWire
 /// Asks a Keystone about tokens, as a user of its own that may (role `service` or `admin`).
 ///
 /// Identity API v3: `POST /v3/auth/tokens` gets that user in, `GET /v3/auth/tokens` says what another token is worth: 200, 404
-/// for one that is worth nothing, 401 when it is our own that is.
+/// for one that is worth nothing, 401 when it is our own that is. With `allow_expired=1`, tokens are known for
+/// `[token] allow_expired_window` beyond their end (two days by default).
 actor KeystoneClient: TokenAuthority {
   struct Account: Sendable, Equatable {
     /// Such as `http://keystone:5000/v3`.
@@ -44,11 +45,12 @@ actor KeystoneClient: TokenAuthority {
 
   deinit { client.shutdown { _ in } }
 
-  func token(_ text: String) async throws(StorageError) -> KeystoneToken? {
+  func token(_ text: String, allowsExpired: Bool) async throws(StorageError) -> KeystoneToken? {
+    let url = account.url + "/auth/tokens?nocatalog" + (allowsExpired ? "&allow_expired=1" : "")
     var isFirstTry = true
     while true {
       let own = try await ownToken()
-      var request = HTTPClientRequest(url: account.url + "/auth/tokens?nocatalog")
+      var request = HTTPClientRequest(url: url)
       request.headers.add(name: "x-auth-token", value: own)
       request.headers.add(name: "x-subject-token", value: text)
       let (status, _, body) = try await exchange(request)

@@ -10,7 +10,13 @@ import PumiceModel
 /// the others are refused at once.
 actor KeystoneGate {
   /// A token is kept by its digest: what lies in memory opens nothing.
-  private typealias Key = SHA256Digest
+  private typealias Digest = SHA256Digest
+
+  /// A token that is worth nothing by itself may be worth something where somebody vouches for it.
+  private struct Question: Hashable {
+    let digest: Digest
+    let isVouchedFor: Bool
+  }
 
   static let cacheLimit = 10_000
   /// How long a token that is worth nothing is remembered: it may be one that Keystone is just giving out.
@@ -32,12 +38,12 @@ actor KeystoneGate {
   private let cacheTime: Duration
   private let now: @Sendable () -> Timestamp
   private let logger: Logger
-  private var known = ExpiringCache<Key, KeystoneToken>(limit: cacheLimit)
+  private var known = ExpiringCache<Digest, KeystoneToken>(limit: cacheLimit)
   /// Kept apart, so that a flood of wrong tokens drives out no right one.
-  private var refused = ExpiringCache<Key, Void>(limit: cacheLimit)
+  private var refused = ExpiringCache<Question, Void>(limit: cacheLimit)
   private var outage: Outage?
   /// Who waits for an answer that somebody else has asked for.
-  private var asking: [Key: [CheckedContinuation<Void, Never>]] = [:]
+  private var asking: [Question: [CheckedContinuation<Void, Never>]] = [:]
 
   init(
     _ authority: any TokenAuthority, cacheTime: Duration, now: @escaping @Sendable () -> Timestamp, logger: Logger
@@ -48,42 +54,45 @@ actor KeystoneGate {
     self.logger = logger
   }
 
+  /// - Parameter isVouchedFor: Whether the token is good for `Token.vouchedTime` beyond its end.
   /// - Throws: `unauthenticated` for a token that is worth nothing; `unavailable` when it can't be said; `busy` when too many are
   ///   being asked about.
-  func token(_ text: String) async throws(StorageError) -> KeystoneToken {
+  func token(_ text: String, isVouchedFor: Bool = false) async throws(StorageError) -> KeystoneToken {
     guard !text.isEmpty, text.utf8.count <= Self.lengthLimit, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
     else { throw Self.refusal }
-    let key = SHA256.hash(data: Data(text.utf8))
+    let question = Question(digest: SHA256.hash(data: Data(text.utf8)), isVouchedFor: isVouchedFor)
     var isProbe = false
     while true {
       let moment = now()
-      if let token = known.value(key, at: moment) {
-        guard moment < token.expires else { throw Self.refusal }
+      if let token = known.value(question.digest, at: moment) {
+        guard moment < token.end(isVouchedFor: isVouchedFor) else { throw Self.refusal }
         return token
       }
-      if refused.value(key, at: moment) != nil { throw Self.refusal }
+      if refused.value(question, at: moment) != nil { throw Self.refusal }
       if let outage, moment < outage.until { throw Self.away(outage.error) }
-      guard asking[key] != nil else {
+      guard asking[question] != nil else {
         // The others are refused until it is known what comes of this.
         isProbe = outage != nil
         outage?.until = moment + Self.probeTime
         break
       }
       // Whoever asked may have been cancelled: after that, all is looked at anew.
-      await withCheckedContinuation { asking[key]?.append($0) }
+      await withCheckedContinuation { asking[question]?.append($0) }
     }
     guard asking.count < Self.askingLimit else {
       throw StorageError(.busy, "Too many tokens are being checked at the same time; ask again in a moment.")
     }
-    asking[key] = []
-    defer { for continuation in asking.removeValue(forKey: key) ?? [] { continuation.resume() } }
-    return try await ask(about: text, key, isProbe: isProbe)
+    asking[question] = []
+    defer { for continuation in asking.removeValue(forKey: question) ?? [] { continuation.resume() } }
+    return try await ask(about: text, question, isProbe: isProbe)
   }
 
-  private func ask(about text: String, _ key: Key, isProbe: Bool) async throws(StorageError) -> KeystoneToken {
+  private func ask(
+    about text: String, _ question: Question, isProbe: Bool
+  ) async throws(StorageError) -> KeystoneToken {
     let answer: KeystoneToken?
     do throws(StorageError) {
-      answer = try await authority.token(text)
+      answer = try await authority.token(text, allowsExpired: question.isVouchedFor)
     } catch {
       note(error, isProbe: isProbe)
       throw Self.away(error)
@@ -91,11 +100,12 @@ actor KeystoneGate {
     if outage != nil { logger.notice("Keystone is back") }
     outage = nil
     let moment = now()
-    guard let token = answer, moment < token.expires else {
-      refused.keep((), for: key, until: moment + Self.refusalTime, at: moment)
+    guard let token = answer, moment < token.end(isVouchedFor: question.isVouchedFor) else {
+      refused.keep((), for: question, until: moment + Self.refusalTime, at: moment)
       throw Self.refusal
     }
-    known.keep(token, for: key, until: min(token.expires, moment + cacheTime), at: moment)
+    let end = token.end(isVouchedFor: question.isVouchedFor)
+    known.keep(token, for: question.digest, until: min(end, moment + cacheTime), at: moment)
     return token
   }
 

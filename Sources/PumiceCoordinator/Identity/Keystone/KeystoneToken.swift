@@ -1,3 +1,4 @@
+import PumiceIdentity
 import PumiceModel
 import PumiceWire
 
@@ -9,6 +10,9 @@ struct KeystoneToken: Sendable, Equatable {
   /// The greatest of those it has here; `nil` when it has none that means anything here.
   let role: Role?
   let expires: Timestamp
+
+  /// - Parameter isVouchedFor: Whether it is good for `Token.vouchedTime` longer, whatever Keystone's own measure is.
+  func end(isVouchedFor: Bool) -> Timestamp { isVouchedFor ? expires + PumiceIdentity.Token.vouchedTime : expires }
 
   /// - Throws: `unavailable` for an answer that makes no sense.
   init(_ body: some Collection<UInt8>) throws(StorageError) {

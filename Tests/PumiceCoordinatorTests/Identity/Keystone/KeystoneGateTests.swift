@@ -1,5 +1,6 @@
 import HTTPTypes
 import Logging
+import PumiceIdentity
 import PumiceModel
 import Synchronization
 import Testing
@@ -160,6 +161,57 @@ import Testing
     }
   }
 
+  @Test func aServiceVouchesForATokenAtItsEndForAsLongAsItMay() async throws {
+    let (keystone, clock) = (ScriptedKeystone([:]), HandClock())
+    let gate = Self.gate(keystone, clock)
+    keystone.expired = ["a": Self.alice]
+    clock.advance(by: .seconds(600))
+    #expect(await Self.refusal(gate, "a") == .unauthenticated)
+    // That it is worth nothing by itself says nothing of this.
+    #expect(try await gate.token("a", isVouchedFor: true) == Self.alice)
+    #expect(await Self.refusal(gate, "a") == .unauthenticated)
+    #expect(keystone.asked == ["a", "a"])
+    clock.advance(by: Token.vouchedTime - .milliseconds(1))
+    #expect(try await gate.token("a", isVouchedFor: true) == Self.alice)
+    // Keystone may have another measure; and what is remembered goes no further.
+    clock.advance(by: .milliseconds(1))
+    await #expect(throws: StorageError.self) { try await gate.token("a", isVouchedFor: true) }
+  }
+
+  @Test func onlyServicesVouchForOthers() async throws {
+    let clock = HandClock()
+    func token(_ role: Role?, in project: String?) -> KeystoneToken {
+      KeystoneToken(user: "somebody", project: project, role: role, expires: .start + .seconds(7200))
+    }
+    let keystone = ScriptedKeystone([
+      "member": token(.member, in: "demo"), "nova": token(.service, in: "service"), "admin": token(.admin, in: "admin"),
+      "nobody": token(nil, in: nil),
+    ])
+    keystone.expired = ["alice": Self.alice]
+    clock.advance(by: .seconds(3600))
+    try await withCoordinator(mode: .keystone(Self.gate(keystone, clock))) { (coordinator) async throws in
+      func status(_ user: String?, _ service: String, _ path: String = "/v3/volumes") async throws -> Int {
+        try await coordinator.send(.get, path, token: user, headers: ["X-Service-Token": service]).status
+      }
+      for service in ["nova", "admin"] {
+        #expect(try await status("alice", service) == 200)
+        #expect(try await status("member", service) == 200)
+        #expect(try await status("wrong", service) == 401)
+        #expect(try await status(nil, service) == 401)
+        // It is the user who asks, and nobody more.
+        #expect(try await status("alice", service, "/v3/os-services") == 403)
+        #expect(try await status("alice", service, "/v3/other/volumes") == 400)
+      }
+      for service in ["", "wrong", "member", "nobody", "alice"] {
+        #expect(try await status("alice", service) == 401, "\(service)")
+        #expect(try await status("member", service) == 401, "\(service)")
+      }
+      #expect(try await coordinator.get("/v3/volumes", token: "alice").status == 401)
+      keystone.outage = StorageError(.unavailable, "Keystone is away.")
+      #expect(try await status("member", "another") == 503)
+    }
+  }
+
   @Test func aMessageSaysWhatIsAway() async throws {
     let (keystone, clock) = (ScriptedKeystone([:]), HandClock())
     let gate = Self.gate(keystone, clock)
@@ -174,6 +226,7 @@ import Testing
 private final class ScriptedKeystone: TokenAuthority {
   private struct State {
     var tokens: [String: KeystoneToken]
+    var expired: [String: KeystoneToken] = [:]
     var outage: StorageError?
     var asked: [String] = []
   }
@@ -189,6 +242,12 @@ private final class ScriptedKeystone: TokenAuthority {
     set { state.withLock { $0.tokens = newValue } }
   }
 
+  /// What is told only of tokens that may be at their end.
+  var expired: [String: KeystoneToken] {
+    get { state.withLock { $0.expired } }
+    set { state.withLock { $0.expired = newValue } }
+  }
+
   var outage: StorageError? {
     get { state.withLock { $0.outage } }
     set { state.withLock { $0.outage = newValue } }
@@ -196,7 +255,7 @@ private final class ScriptedKeystone: TokenAuthority {
 
   var asked: [String] { state.withLock { $0.asked } }
 
-  func token(_ text: String) async throws(StorageError) -> KeystoneToken? {
+  func token(_ text: String, allowsExpired: Bool) async throws(StorageError) -> KeystoneToken? {
     state.withLock { $0.asked.append(text) }
     do {
       while isHeld.value { try await Task.sleep(for: .milliseconds(1)) }
@@ -205,7 +264,7 @@ private final class ScriptedKeystone: TokenAuthority {
     }
     let state = state.withLock { $0 }
     if let outage = state.outage { throw outage }
-    return state.tokens[text]
+    return (allowsExpired ? state.expired[text] : nil) ?? state.tokens[text]
   }
 }
 
