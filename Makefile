@@ -30,6 +30,7 @@ setup:
 	@$(SCRIPTS)/make-guest.sh >/dev/null
 	@$(LAB)/make-lab.sh >/dev/null
 	@$(CLIENTS)/make-clients.sh >/dev/null
+	@$(CLIENTS)/make-gopher.sh >/dev/null
 
 build: setup
 	$(BUILD)

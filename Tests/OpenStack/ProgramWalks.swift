@@ -4,7 +4,7 @@ import TestBed
 import Testing
 
 extension OpenStackTests {
-  /// openstacksdk and Ansible's openstack.cloud modules, each by a program of its own.
+  /// openstacksdk, gophercloud, cinder-csi's way with volumes and Ansible's openstack.cloud modules, each by a program of its own.
   @Test func programs() async throws {
     try await Bed.with { bed in
       let cloud = try await Cloud(in: bed)
@@ -19,6 +19,19 @@ extension OpenStackTests {
           ["\(clients)/bin/python", "\(Clients.scripts)/sdk_walk.py", guest.name], environment: environment,
           within: .seconds(240))
         #expect(walked.hasSuffix("walked\n"), "\(walked)")
+
+        let gopher = try await Clients.gopher(in: bed)
+        let gone = try await bed.run([gopher, guest.name], environment: environment, within: .seconds(240))
+        #expect(gone.hasSuffix("walked\n"), "\(gone)")
+
+        let seen = try bed.folder.folder("seen")
+        let waited = try await guest.showingDisks(in: seen) {
+          try await bed.run(
+            ["\(clients)/bin/python", "\(Clients.scripts)/csi_walk.py", guest.name, seen], environment: environment,
+            within: .seconds(240))
+        }
+        print("As long as cinder-csi waits:\n\(waited)")
+        #expect(waited.hasSuffix("walked\n"), "\(waited)")
 
         environment["ANSIBLE_COLLECTIONS_PATH"] = "\(clients)/collections"
         environment["ANSIBLE_HOME"] = bed.folder.file("ansible")
@@ -43,7 +56,7 @@ extension OpenStackTests {
     try await Bed.with { bed in
       let cloud = try await Cloud(in: bed)
       let guest = cloud.fleet.guest
-      let reader = try ReadmeReader(page, bed: bed, url: cloud.fleet.coordinator.url, token: "")
+      let reader = try ReadmeReader(page, bed: bed, url: cloud.fleet.coordinator.url)
       try await cloud.fleet.telling {
         try await cloud.start()
         try await eventually("the guest is known", within: .seconds(60)) {
@@ -82,23 +95,24 @@ extension OpenStackTests {
   }
 }
 
-/// Somebody who has put the page's `clouds.yaml` in place, with an address and secrets of their own.
-private struct ReadmeReader {
-  let bed: Bed
-  let file: String
-
-  init(_ page: Readme, bed: Bed, url: String, token: String) throws {
-    self.bed = bed
-    let clouds = try #require(page.texts.first { $0.hasPrefix("clouds:") })
-    file = try bed.folder.write(
-      clouds.replacing("http://127.0.0.1:8776", with: url).replacing("her password", with: Cloud.password)
-        .replacing("the token", with: token), to: "clouds.yaml")
-  }
-
-  func openstack(_ words: String) async throws -> String {
-    let clients = try await Clients.folder(in: bed)
-    return try await bed.run(
-      ["\(clients)/bin/openstack"] + words.split(separator: " ").map(String.init),
-      environment: ["OS_CLIENT_CONFIG_FILE": file], within: .seconds(60))
+extension Guest {
+  /// Has the folder hold an empty file for each serial number that the guest sees, while the work lasts.
+  fileprivate func showingDisks<Result: Sendable>(
+    in folder: String, _ work: () async throws -> Result
+  ) async throws -> Result {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        var shown: Set<String> = []
+        while true {
+          let seen = Set(try await disks().map(\.serial)).subtracting([""])
+          for serial in seen.subtracting(shown) { try Data().write(to: URL(filePath: "\(folder)/\(serial)")) }
+          for serial in shown.subtracting(seen) { try FileManager.default.removeItem(atPath: "\(folder)/\(serial)") }
+          shown = seen
+          try await Task.sleep(for: .milliseconds(100))
+        }
+      }
+      defer { group.cancelAll() }
+      return try await work()
+    }
   }
 }

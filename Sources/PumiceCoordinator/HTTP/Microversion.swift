@@ -36,13 +36,17 @@ struct APIVersions: Sendable {
   let least: Microversion
   let greatest: Microversion
 
+  /// The names of the service in that header. gophercloud writes the type by which it found the service in the catalog, and Cinder
+  /// takes that.
+  private var names: Set<String> { service == "volume" ? [service, "volumev3", "block-storage"] : [service] }
+
   /// What a request asks for; the least version when it doesn't say.
   func requested(_ headers: [String]) throws(APIError) -> Microversion {
     for header in headers {
       for part in header.split(separator: ",") {
         let words = part.split(separator: " ")
         guard words.count == 2 else { throw malformed(String(part)) }
-        if words[0].lowercased() == service { return try served(words[1]) }
+        if names.contains(words[0].lowercased()) { return try served(words[1]) }
       }
     }
     return least

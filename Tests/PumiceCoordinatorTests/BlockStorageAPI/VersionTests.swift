@@ -47,6 +47,9 @@ import Testing
       let answer = try await coordinator.send(
         .get, "/v3/demo/volumes", headers: ["OpenStack-API-Version": "compute 2.90, volume 3.27"])
       #expect(answer.headers[.apiVersion] == "volume 3.27")
+      let gopher = try await coordinator.send(
+        .get, "/v3/demo/volumes", headers: ["OpenStack-API-Version": "volumev3 3.27"])
+      #expect(gopher.headers[.apiVersion] == "volume 3.27")
       let other = try await coordinator.send(
         .get, "/v3/demo/volumes", headers: ["OpenStack-API-Version": "compute 2.90"])
       #expect(other.headers[.apiVersion] == "volume 3.0")

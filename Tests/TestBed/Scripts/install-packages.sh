@@ -10,7 +10,7 @@ packages='
   nfs-ganesha nfs-ganesha-vfs
   busybox-static kmod cpio xz-utils zstd procps util-linux systemd
   xfsprogs btrfs-progs
-  python3 python3-venv python3-keystone
+  python3 python3-venv python3-keystone golang-go golang-github-gophercloud-gophercloud-dev
   mmdebstrap e2fsprogs iproute2 iptables socat '"$*"
 
 present=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $packages 2>/dev/null |
