@@ -46,9 +46,18 @@ public struct UserFile: Sendable, Equatable, Codable {
 
   /// Names of users and projects stand in URLs and logs.
   public static func checkName(_ name: String) throws(StorageError) {
-    guard (1...255).contains(name.unicodeScalars.count), name.unicodeScalars.allSatisfy({ $0.value > 0x20 }),
-      !name.contains("/")
-    else { throw .invalid("name", "must be a text of 1 to 255 characters without spaces and slashes.") }
+    guard (1...255).contains(name.unicodeScalars.count), name.unicodeScalars.allSatisfy(isPlain), !name.contains("/")
+    else {
+      throw .invalid("name", "must be a text of 1 to 255 characters without spaces, slashes and control characters.")
+    }
+  }
+
+  /// Not what would break a line, or turn it round (bidirectional formatting).
+  private static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control, .lineSeparator, .paragraphSeparator, .format: false
+    default: scalar.value > 0x20
+    }
   }
 
   /// Changes the file as a whole, one at a time; without one, an empty one is changed.

@@ -52,6 +52,7 @@ extension OpenStackTests {
         .run("server volume list \(guest.id)", printing: "False"),
         .run("server show \(guest.id)", printing: "delete_on_termination='False'", "original_name"),
         .run("server list --long", printing: guest.name, "MiB"), .run("flavor list", printing: "MiB"),
+        .run("flavor show 1x192MiB", shows: ["ram": 192, "vcpus": 1]),
         .run("limits show --absolute", printing: "total_instances_used", "total_volumes_used"),
         .run("availability zone list --compute", printing: "nova"),
         .run("volume attachment list", printing: "\(guest.id)"),

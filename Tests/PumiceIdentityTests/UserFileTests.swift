@@ -54,7 +54,7 @@ import Testing
       let path = "\(folder)/users.json"
       let user = try user("alice")
       try UserFile.edit(path) { $0.users = [user] }
-      for names in [["alice"], ["a b"], ["a/b"], [""]] {
+      for names in [["alice"], ["a b"], ["a/b"], [""], ["a\u{85}b"], ["a\u{2028}b"], ["a\u{202E}b"]] {
         #expect(throws: StorageError.self) {
           try UserFile.edit(path) { file in
             for name in names {

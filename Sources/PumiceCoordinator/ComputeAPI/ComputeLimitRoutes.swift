@@ -8,7 +8,10 @@ extension ComputeRoutes {
   func addLimits(to routes: Routes) {
     routes.on(.get, "limits", needs: .readServers) { call in
       if call.version >= Microversion(2, 75) { try call.query.refuseUnknown(except: ["tenant_id", "reserved"]) }
-      if call.caller.role == .admin, let project = call.query["tenant_id"] {
+      if let project = call.query["tenant_id"], project != call.caller.project {
+        guard call.caller.role == .admin else {
+          throw StorageError(.forbidden, "The limits of other projects are for admins.")
+        }
         try call.api.authenticator.requireProject(project)
       }
       return try Response.json(["limits": ComputeLimits(call)])

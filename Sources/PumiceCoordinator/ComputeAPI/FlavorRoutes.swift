@@ -137,12 +137,29 @@ extension ComputeRoutes {
       return try Response.json(FlavorList(flavors: flavors.map { FlavorResource($0, call) }, links: links))
     }
     routes.on(.get, "flavors/:id", needs: .readServers) { call in
-      let id = try call.parameter("id")
-      guard let flavor = Self.flavors(call).first(where: { $0.id == id }) else {
-        throw StorageError(.notFound, "Flavor \(id.prefix(64)) could not be found.")
-      }
-      return try Response.json(["flavor": FlavorResource(flavor, call)])
+      try Response.json(["flavor": FlavorResource(try Self.flavorInPath(call), call)])
     }
+    addFlavorExtraSpecs(to: routes)
+  }
+
+  /// What is more to be known of flavors: nothing. Clients ask for it whenever a flavor comes without.
+  func addFlavorExtraSpecs(to routes: Routes) {
+    routes.on(.get, "flavors/:id/os-extra_specs", needs: .readServers) { call in
+      _ = try Self.flavorInPath(call)
+      return try Response.json(["extra_specs": [String: String]()])
+    }
+    routes.on(.get, "flavors/:id/os-extra_specs/:key", needs: .readServers) { call in
+      let flavor = try Self.flavorInPath(call)
+      throw StorageError(.notFound, "Flavor \(flavor.id) has no extra spec '\(try call.parameter("key").prefix(64))'.")
+    }
+  }
+
+  private static func flavorInPath(_ call: Call) throws -> Flavor {
+    let id = try call.parameter("id")
+    guard let flavor = flavors(call).first(where: { $0.id == id }) else {
+      throw StorageError(.notFound, "Flavor \(id.prefix(64)) could not be found.")
+    }
+    return flavor
   }
 
   private static func flavors(_ call: Call) -> [Flavor] {
@@ -150,8 +167,23 @@ extension ComputeRoutes {
       .sorted { ($0.vcpus, $0.memory) < ($1.vcpus, $1.memory) }
   }
 
+  /// The flavors that a list is narrowed to. All are public, have no disk, and are in the order of their size.
+  private static func wanted(_ call: Call) throws -> [Flavor] {
+    let query = call.query
+    if call.version >= Microversion(2, 75) {
+      try query.refuseUnknown(
+        except: ["is_public", "minDisk", "minRam", "limit", "marker", "sort_key", "sort_dir"])
+    }
+    let memory = try query.integer("minRam", atLeast: 0) ?? 0
+    guard try query.integer("minDisk", atLeast: 0) ?? 0 == 0 else { return [] }
+    // For admins alone there are flavors that are not public; `None` is both.
+    let isPublic = query["is_public"].flatMap { Bool(openStack: $0) }
+    if call.caller.role == .admin, isPublic == false { return [] }
+    return flavors(call).filter { $0.mebibytes >= memory }
+  }
+
   private static func page(_ call: Call) throws -> ([Flavor], [Link]?) {
-    let (slice, hasMore) = try Page(call.query).slice(of: flavors(call)) { $0.id }
+    let (slice, hasMore) = try Page(call.query).slice(of: wanted(call), unknownMarker: .invalid) { $0.id }
     return (Array(slice), hasMore ? slice.last.map { [call.nextPage(after: $0.id)] } : nil)
   }
 }

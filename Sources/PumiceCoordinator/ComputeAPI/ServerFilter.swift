@@ -18,16 +18,20 @@ struct ServerFilter {
 
   /// - Throws: `invalid` for a wrong value and, from 2.75 on as in Nova, for a filter that is not known.
   init(_ call: Call) throws(StorageError) {
+    var statuses: [@Sendable (InstanceOnNode) -> Bool] = []
     for (name, value) in call.query.items {
       if Self.passedOver.contains(name) { continue }
       if let test = try Self.test(name, value, call) {
-        tests.append(test)
+        if name == "status" { statuses.append(test) } else { tests.append(test) }
       } else if Self.absent.contains(name) {
         tests.append { _ in value.isEmpty }
       } else if call.version >= Microversion(2, 75) {
         throw .invalid(String(name.prefix(64)), "is not a filter of servers.")
       }
     }
+    // Of several, each will do.
+    let anyStatus = statuses
+    if !anyStatus.isEmpty { tests.append { server in anyStatus.contains { $0(server) } } }
   }
 
   func passes(_ server: InstanceOnNode) -> Bool { tests.allSatisfy { $0(server) } }

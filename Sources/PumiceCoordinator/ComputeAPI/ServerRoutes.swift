@@ -28,7 +28,9 @@ extension ComputeRoutes {
     let filter = try ServerFilter(call)
     let servers = call.tables.instances().values.filter { filter.passes($0) }
       .sorted { ($0.instance.name, $0.instance.id) < ($1.instance.name, $1.instance.id) }
-    let (slice, hasMore) = try Page(call.query).slice(of: servers) { $0.instance.id.description }
+    let (slice, hasMore) = try Page(call.query).slice(of: servers, unknownMarker: .invalid) {
+      $0.instance.id.description
+    }
     return (Array(slice), hasMore ? slice.last.map { [call.nextPage(after: $0.instance.id.description)] } : nil)
   }
 

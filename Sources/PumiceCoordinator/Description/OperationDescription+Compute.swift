@@ -3,6 +3,9 @@ extension OperationDescription {
     "name": .text(), "status": .word(["ACTIVE", "SHUTOFF", "PAUSED"]), "host": .text(), "all_tenants": .flag,
     "deleted": .flag, "locked": .flag, "flavor": .text(),
   ]) { one, _ in one }
+  private static let flavors = paging.merging(["minRam": .integer(0...1024), "minDisk": .integer(0...1)]) { one, _ in
+    one
+  }
   private static let attachment = Schema.one("volumeAttachment", .shared("volumeAttachment"))
   private static let attachments = "compute/v2.1/servers/{server}/os-volume_attachments"
   private static let device = Schema.pattern("^/dev/vd[a-z]$").orNull()
@@ -39,11 +42,17 @@ extension OperationDescription {
           ])), 202),
     OperationDescription("DELETE \(attachments)/{volume}", "Detach a volume from a server", 202),
     OperationDescription(
-      "GET compute/v2.1/flavors", "List flavors", query: paging, 200, page("flavors", of: .shared("flavor"))),
+      "GET compute/v2.1/flavors", "List flavors", query: flavors, 200, page("flavors", of: .shared("flavor"))),
     OperationDescription(
-      "GET compute/v2.1/flavors/detail", "List flavors in full", query: paging, 200,
+      "GET compute/v2.1/flavors/detail", "List flavors in full", query: flavors, 200,
       page("flavors", of: .shared("flavor"))),
     OperationDescription("GET compute/v2.1/flavors/{id}", "Show a flavor", 200, .one("flavor", .shared("flavor"))),
+    OperationDescription(
+      "GET compute/v2.1/flavors/{id}/os-extra_specs", "Show what more there is to a flavor", 200,
+      .one("extra_specs", .dictionary(.text()))),
+    OperationDescription(
+      "GET compute/v2.1/flavors/{id}/os-extra_specs/{key}", "Show one thing more of a flavor", 200,
+      .dictionary(.text())),
     OperationDescription(
       "GET compute/v2.1/limits", "Show what servers there are", query: ["tenant_id": .text(), "reserved": .flag], 200,
       .one("limits", .object(["rate": .list(.anything), "absolute": .dictionary(.integer())]))),

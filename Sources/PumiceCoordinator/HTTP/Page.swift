@@ -27,20 +27,22 @@ struct Page: Sendable {
     return (elements[start..<end], limit > 0 && end < elements.endIndex)
   }
 
-  /// The elements on the page by their ids. Throws `notFound` when none has the marker.
+  /// The elements on the page by their ids.
+  ///
+  /// - Parameter code: Of the error when none has the marker: Cinder says 404 then, Nova 400.
   func slice<Element>(
-    of elements: [Element], by id: (Element) -> String
+    of elements: [Element], unknownMarker code: StorageError.Code = .notFound, by id: (Element) -> String
   ) throws(StorageError) -> (slice: ArraySlice<Element>, hasMore: Bool) {
     var position: Int?
     if let marker {
       position = elements.firstIndex { id($0) == marker }
-      guard position != nil else { throw Self.unknownMarker(marker) }
+      guard position != nil else { throw Self.unknownMarker(marker, code) }
     }
     return slice(of: elements, after: position)
   }
 
-  static func unknownMarker(_ marker: String) -> StorageError {
-    StorageError(.notFound, "The marker '\(marker.prefix(64))' could not be found.", field: "marker")
+  static func unknownMarker(_ marker: String, _ code: StorageError.Code = .notFound) -> StorageError {
+    StorageError(code, "The marker '\(marker.prefix(64))' could not be found.", field: "marker")
   }
 }
 

@@ -6,11 +6,13 @@ The coordinator is one whose callers are all admins, with a node whose pools are
 were, how many rounds and how long they took, and each failure: an answer of 500 or more, or one that is not as described.
 """
 import copy
+import http.server
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -37,6 +39,35 @@ def until(what, condition):
     sys.exit(f"It did not come about that {what}.")
 
 
+class Node(http.server.BaseHTTPRequestHandler):
+    """An agent that has nothing and does nothing. One that could not be reached would be an error of the server, and rightly so."""
+
+    protocol_version = "HTTP/1.1"
+    INVENTORY = {kind: [] for kind in ("volumes", "snapshots", "exports", "connections")}
+
+    def do_GET(self):
+        is_known = self.path == "/v1/inventory"
+        body = json.dumps(self.INVENTORY if is_known else {}).encode()
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200 if is_known else 503)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_PUT = do_DELETE = do_POST = do_GET
+
+    def log_message(self, *words):
+        pass
+
+
+def node():
+    """Where it is found."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Node)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
 def prepare():
     """Some of everything, so that requests find something; says what there is, by the collection in the path."""
     with open(TOKEN_FILE) as file:
@@ -45,7 +76,7 @@ def prepare():
         {"id": server, "name": f"server-{server[0]}", "status": "ACTIVE", "isPersistent": True, "vcpus": 1,
          "memory": 1 << 30} for server in SERVERS]
     call("POST", "/nodes/v1/reports", {
-        "name": "compute1", "version": "1", "address": "http://127.0.0.1:9", "availabilityZone": "nova",
+        "name": "compute1", "version": "1", "address": node(), "availabilityZone": "nova",
         "hypervisor": "memory", "connectors": [
             {"kind": "memory", "protocolName": "memory", "initiator": "iqn.2026-11.test:compute1",
              "namesInitiatorPerAttachment": False}],

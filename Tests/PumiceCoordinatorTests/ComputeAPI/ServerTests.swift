@@ -67,7 +67,8 @@ import Testing
     ("host=c1", 2), ("host=n1", 0), ("availability_zone=nova", 2), ("vm_state=stopped", 1), ("power_state=4", 1),
     ("flavor=2x512MiB", 1), ("deleted=True", 0), ("deleted=False", 2), ("locked=true", 0), ("image=x", 0),
     ("tags=a", 0), ("ip=10", 0), ("all_tenants=True", 2), ("sort_key=created_at&sort_dir=desc", 2),
-    ("uuid=\(ComputeFixture.vm.id)", 1),
+    ("uuid=\(ComputeFixture.vm.id)", 1), ("status=ACTIVE&status=SHUTOFF", 2), ("status=SHUTOFF&status=BUILD", 1),
+    ("status=ACTIVE&status=SHUTOFF&name=vm-2", 1),
   ])
   func listsAreNarrowedByWhatTheyAreAskedFor(query: String, count: Int) async throws {
     try await ComputeFixture.with { (coordinator) async throws in
@@ -82,6 +83,39 @@ import Testing
       #expect(try await coordinator.compute(.get, "servers?colour=red", version: "2.75").status == 400)
       #expect(try await coordinator.compute(.get, "servers?status=GONE", version: "2.37")["servers"].array.isEmpty)
       #expect(try await coordinator.compute(.get, "servers?status=GONE", version: "2.38").status == 400)
+    }
+  }
+
+  @Test(arguments: ["servers", "servers/detail", "flavors", "flavors/detail"])
+  func aMarkerThatIsNoneIsAWrongQuery(path: String) async throws {
+    try await ComputeFixture.with { (coordinator) async throws in
+      let answer = try await coordinator.compute(.get, "\(path)?marker=nothing")
+      #expect(answer.status == 400 && answer.message.contains("marker"), "\(answer.text)")
+    }
+  }
+
+  @Test(arguments: [
+    ("minRam=512", 1), ("minRam=513", 0), ("minRam=0&minDisk=0", 2), ("minDisk=1", 0), ("is_public=None", 2),
+    ("is_public=True", 2), ("is_public=False", 0), ("sort_key=name&sort_dir=asc", 2),
+  ])
+  func listsOfFlavorsAreNarrowed(query: String, count: Int) async throws {
+    try await ComputeFixture.with { (coordinator) async throws in
+      for path in ["flavors", "flavors/detail"] {
+        #expect(try await coordinator.compute(.get, "\(path)?\(query)")["flavors"].array.count == count)
+      }
+    }
+  }
+
+  @Test func ofAFlavorThereIsNothingMore() async throws {
+    try await ComputeFixture.with { (coordinator) async throws in
+      #expect(try await coordinator.compute(.get, "flavors?minRam=x").status == 400)
+      #expect(try await coordinator.compute(.get, "flavors?colour=red", version: "2.74").status == 200)
+      #expect(try await coordinator.compute(.get, "flavors?colour=red", version: "2.75").status == 400)
+      let specs = try await coordinator.compute(.get, "flavors/2x512MiB/os-extra_specs", version: "2.1")
+      #expect(specs.status == 200 && specs["extra_specs"].object.isEmpty)
+      for path in ["flavors/m1.tiny/os-extra_specs", "flavors/2x512MiB/os-extra_specs/hw:numa_nodes"] {
+        #expect(try await coordinator.compute(.get, path).status == 404)
+      }
     }
   }
 

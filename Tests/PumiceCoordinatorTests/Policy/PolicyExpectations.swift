@@ -153,6 +153,8 @@ extension PolicyExpectation {
       body: #"{"volumeAttachment": {"volumeId": "ATTACHED", "delete_on_termination": true}}"#),
     .own("DELETE compute/v2.1/servers/{server}/os-volume_attachments/{volume}", .member, 202),
     .init("GET compute/v2.1/flavors", .reader, 200), .init("GET compute/v2.1/flavors/detail", .reader, 200),
+    .init("GET compute/v2.1/flavors/{id}/os-extra_specs", .reader, 200),
+    .init("GET compute/v2.1/flavors/{id}/os-extra_specs/{key}", .reader, 404),
     .init("GET compute/v2.1/flavors/{id}", .reader, 200), .init("GET compute/v2.1/limits", .reader, 200),
     .init("GET compute/v2.1/os-availability-zone", .reader, 200),
     .init("GET compute/v2.1/os-availability-zone/detail", .admin, 200),
