@@ -6,9 +6,11 @@ struct Cloud: Sendable {
   static let password = "a password for tests"
 
   let fleet: LoopbackFleet
+  /// The file with its users.
+  let users: String
 
   init(in bed: Bed) async throws {
-    let users = bed.folder.file("users.json")
+    users = bed.folder.file("users.json")
     let password = try bed.folder.write(Self.password + "\n", to: "password")
     for (name, project, role) in [("alice", "demo", "member"), ("ada", "admin", "admin")] {
       try await bed.run([

@@ -72,6 +72,16 @@ extension OpenStackTests {
             return list.contains(command.contains("create") ? "available" : "in-use")
           }
         }
+
+        // A program, with a credential of its own.
+        let line = try #require(page.blocks.joined().first { $0.hasPrefix("pumice user credential add ") })
+        let words = line.replacing("/etc/pumice/users.json", with: cloud.users).split(separator: " ").dropFirst()
+        let made = try await bed.run([try Binaries.path("pumice")] + words.map(String.init) + ["--json"])
+        let credential = try JSONDecoder().decode([String: String].self, from: Data(made.utf8))
+        let program = try ReadmeReader(
+          page, bed: bed, url: cloud.fleet.coordinator.url,
+          credential: (try #require(credential["id"]), try #require(credential["secret"])))
+        #expect(try await program.openstack("--os-cloud pumice-ci volume list").contains("in-use"))
       }
     }
   }

@@ -12,14 +12,15 @@ struct ReadmeReader {
   /// Puts the page's `clouds.yaml` in place.
   init(
     _ page: Readme, bed: Bed, url: String, keystone: String? = nil, password: String = Cloud.password,
-    token: String = ""
+    token: String = "", credential: (id: String, secret: String) = ("", "")
   ) throws {
     self.page = page
     self.bed = bed
     let clouds = try #require(page.texts.first { $0.hasPrefix("clouds:") })
     replacements = [
       ("http://127.0.0.1:8776", url), ("http://pumice:8776", url), ("http://keystone:5000/v3", keystone ?? ""),
-      ("her password", password), ("the token", token), ("--password-prompt", "--password \(password)"),
+      ("her password", password), ("the token", token),
+      ("the id", credential.id), ("the secret", credential.secret), ("--password-prompt", "--password \(password)"),
     ]
     file = try bed.folder.write(Self.fitted(clouds, to: replacements), to: "clouds.yaml")
   }
