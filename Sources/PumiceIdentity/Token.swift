@@ -94,22 +94,28 @@ public struct TokenSeal: Sendable {
   }
 
   private static func text(_ bytes: some Sequence<UInt8>) -> String {
-    String(
-      Data(bytes).base64EncodedString().compactMap { character -> Character? in
-        switch character {
-        case "+": "-"
-        case "/": "_"
-        case "=": nil
-        default: character
-        }
-      })
+    let letters = Data(bytes).base64EncodedData().prefix { $0 != UInt8(ascii: "=") }.map { letter in
+      switch letter {
+      case UInt8(ascii: "+"): UInt8(ascii: "-")
+      case UInt8(ascii: "/"): UInt8(ascii: "_")
+      default: letter
+      }
+    }
+    return String(decoding: letters, as: UTF8.self)
   }
 
   /// `nil` for any other spelling than ours of the same bytes: a token has one text.
   private static func bytes(_ text: Substring) -> Data? {
-    var plain = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
-    plain += String(repeating: "=", count: (4 - plain.utf8.count % 4) % 4)
-    guard let bytes = Data(base64Encoded: plain), self.text(bytes) == text else { return nil }
+    var letters = Data(
+      text.utf8.map { letter in
+        switch letter {
+        case UInt8(ascii: "-"): UInt8(ascii: "+")
+        case UInt8(ascii: "_"): UInt8(ascii: "/")
+        default: letter
+        }
+      })
+    letters.append(contentsOf: repeatElement(UInt8(ascii: "="), count: (4 - letters.count % 4) % 4))
+    guard let bytes = Data(base64Encoded: letters), self.text(bytes) == text else { return nil }
     return bytes
   }
 }
