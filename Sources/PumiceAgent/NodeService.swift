@@ -123,7 +123,7 @@ public final class NodeService: NodeAPI {
       }
       inventory.snapshots += try await backend.snapshots().map {
         Inventory.StoredSnapshot(
-          id: $0.id, volume: $0.volume, backend: backend.name, pool: $0.pool, size: $0.size)
+          id: $0.id, volume: $0.volume, backend: backend.name, pool: $0.pool, size: $0.size, revision: $0.revision)
       }
     }
     inventory.exports = try await standingExports()

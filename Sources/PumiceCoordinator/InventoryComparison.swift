@@ -209,13 +209,8 @@ struct InventoryComparison {
     return findings
   }
 
-  private func pool(of stored: Inventory.StoredVolume) -> PoolName {
-    PoolName(node: node, backend: stored.backend, pool: stored.pool)
-  }
-
-  private func pool(of stored: Inventory.StoredSnapshot) -> PoolName {
-    PoolName(node: node, backend: stored.backend, pool: stored.pool)
-  }
+  private func pool(of stored: Inventory.StoredVolume) -> PoolName { PoolName(stored, on: node) }
+  private func pool(of stored: Inventory.StoredSnapshot) -> PoolName { PoolName(stored, on: node) }
 
   /// A volume that is not placed may have been on any pool whose failure is not written yet.
   private func isPlaceholder(_ row: Volume, _ pool: PoolName) -> Bool {

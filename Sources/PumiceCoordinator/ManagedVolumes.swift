@@ -3,14 +3,17 @@ import PumiceModel
 
 /// Volumes that are on a node and not in the store, or shall be so. Each use case is one transaction.
 extension Tables {
-  /// Why the store can't take in a volume that a node has; `nil` when it can.
+  /// Why the store can't take in a volume that a node has; `nil` when it can. Its snapshots, if it has any, can be taken in after
+  /// it.
   func obstacle(to stored: Inventory.StoredVolume, on node: NodeName, _ inventory: Inventory) -> String? {
+    if residues[Residue.Key(volume: stored.id, pool: PoolName(stored, on: node))] != nil {
+      return "It is about to be erased."
+    }
     if let row = volumes[stored.id] {
       return row.state == .deleted ? "It was deleted, and is about to be erased." : "It is managed already."
     }
     if inventory.exports.contains(where: { $0.volume == stored.id }) { return "It is exported." }
     if inventory.connections.contains(where: { $0.volume == stored.id }) { return "An instance has it." }
-    if inventory.snapshots.contains(where: { $0.volume == stored.id }) { return "It has snapshots." }
     if stored.isMultiattach == true { return "It was made for several instances." }
     if stored.revision == nil { return "The agent of node \(node) is too old to say what it knows it by." }
     return nil
@@ -27,7 +30,7 @@ extension Tables {
       throw StorageError(.conflict, "Volume \(stored.id) can't be managed. \(reason)")
     }
     let type = try volumeType(order.type)
-    let pool = PoolName(node: node, backend: stored.backend, pool: stored.pool)
+    let pool = PoolName(stored, on: node)
     guard type.isOpen(to: order.project) else {
       throw StorageError(.notFound, "Volume type '\(order.type ?? "")' could not be found.", field: "volume_type")
     }
@@ -56,7 +59,8 @@ extension Tables {
         .conflict, "\(volume.label) is \(holder.state.rawValue) to \(holder.holder), so it can't be left to itself.")
     }
     guard snapshots(of: id).isEmpty else {
-      throw StorageError(.inUse, "\(volume.label) has snapshots, so it can't be left to itself: delete them first.")
+      throw StorageError(
+        .inUse, "\(volume.label) has snapshots, so it can't be left to itself: delete them, or leave them, first.")
     }
     try requireUnread(volume, to: "left to itself")
     try requireNoGroup(volume, to: "be left to itself")

@@ -82,7 +82,7 @@ extension PendingWorkRunner {
     case .settle(let pool):
       let progress: Progress
       do throws(StorageError) {
-        progress = try await settle(volume, on: pool)
+        progress = try await settle(volume, on: pool) ?? .complete
       } catch {
         log(error, "A pool could not be told that a revert was given up", volume)
         return try await store.write { $0.noteSettleFailure(volume, error, at: surroundings.now()) }
@@ -93,7 +93,7 @@ extension PendingWorkRunner {
       try await store.write { try $0.confirmReverted(volume, at: surroundings.now()) }
     case .describe(let pool):
       do {
-        let progress = try await settle(volume, on: pool)
+        let progress = try await settle(volume, on: pool) ?? .complete
         try await store.write { tables in
           if progress.isComplete {
             try tables.confirmDescribed(volume, at: surroundings.now())
@@ -111,22 +111,45 @@ extension PendingWorkRunner {
         try await store.write { try $0.confirmErased(volume, wiped: progress.done, at: surroundings.now()) }
       } catch let error as StorageError {
         log(error, "A pool failed to erase a volume", volume)
-        try await store.write { $0.noteEraseFailure(volume, error, at: surroundings.now()) }
+        let found = error.code == .inUse ? await snapshots(of: volume.id, on: pool) : []
+        try await store.write {
+          try $0.noteEraseFailure(volume, error, with: found, at: surroundings.now(), in: surroundings)
+        }
+      }
+    case .keep(let pool):
+      do {
+        let progress = try await settle(volume, on: pool)
+        try await store.write { tables in
+          switch progress {
+          case nil: try tables.confirmErased(volume, wiped: 1, at: surroundings.now())
+          case let progress? where progress.isComplete: try tables.confirmKept(volume, at: surroundings.now())
+          case let progress?: tables.noteProgress(volume, progress.done, at: surroundings.now())
+          }
+        }
+      } catch let error as StorageError {
+        log(error, "A pool could not be told that a volume stays", volume)
+        try await store.write { $0.noteSettleFailure(volume, error, at: surroundings.now()) }
       }
     }
   }
 
-  /// Tells the pool what the volume is, which makes every earlier call about it stale. A volume that is not there can't be changed by any. Done when the
-  /// pool changes nothing about it any more: it may have to end what it had begun.
-  private func settle(_ volume: Volume, on pool: PoolName) async throws(StorageError) -> Progress {
-    if isLost(pool.node) { return .complete }
+  /// What snapshots of a volume its pool has; none where it does not say.
+  private func snapshots(of volume: VolumeID, on pool: PoolName) async -> [SnapshotID] {
+    guard let inventory = try? await node(pool.node).inventory() else { return [] }
+    return inventory.snapshots.filter { $0.volume == volume && PoolName($0, on: pool.node) == pool }.map(\.id).sorted()
+  }
+
+  /// Tells the pool what the volume is, which makes every earlier call about it stale. Done when the pool changes nothing about it
+  /// any more: it may have to end what it had begun. `nil` for a volume that is not there, which no call can change.
+  private func settle(_ volume: Volume, on pool: PoolName) async throws(StorageError) -> Progress? {
+    if isLost(pool.node) { return nil }
     var request = try request(volume, on: pool, size: volume.size)
     request.mustExist = true
     do throws(StorageError) {
       return try await node(pool.node).ensureVolume(volume.id, request)
     } catch {
       guard error.code == .notFound else { throw error }
-      return .complete
+      return nil
     }
   }
 

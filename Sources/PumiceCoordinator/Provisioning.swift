@@ -138,10 +138,35 @@ extension Tables {
     }
   }
 
-  /// An erase failed: it is tried again for as long as it takes.
-  public mutating func noteEraseFailure(_ asked: Volume, _ error: StorageError, at now: Timestamp) {
+  /// An erase failed: it is tried again for as long as it takes, unless the pool has snapshots of the volume that the store does
+  /// not know. Those are nobody's to erase here, and so the volume stays, with a message.
+  ///
+  /// - Parameter found: What snapshots of the volume the pool has.
+  public mutating func noteEraseFailure(
+    _ asked: Volume, _ error: StorageError, with found: [SnapshotID] = [], at now: Timestamp,
+    in surroundings: Surroundings
+  ) throws(StorageError) {
     guard var volume = unchanged(asked) else { return }
-    volume.retry.failed(error, at: now)
+    let strangers = found.filter { id in
+      snapshots[id] == nil && !residues.keys.contains { $0.snapshot == id }
+    }
+    if let first = strangers.first {
+      let label = strangers.count == 1 ? "snapshot \(first)" : "\(strangers.count) snapshots, such as \(first),"
+      try volume.giveUpDeleting(at: now)
+      note(
+        .delete, of: volume,
+        "\(volume.label) was not deleted: on its node it has \(label) that nobody manages. Have that managed and delete it "
+          + "first.", at: now, in: surroundings)
+    } else {
+      volume.retry.failed(error, at: now)
+    }
+    put(volume)
+  }
+
+  /// The pool has heard that the volume stays.
+  public mutating func confirmKept(_ asked: Volume, at now: Timestamp) throws(StorageError) {
+    guard var volume = unchanged(asked) else { return }
+    try volume.finishKeeping(at: now)
     put(volume)
   }
 

@@ -74,7 +74,7 @@ extension Tables {
     if snapshot.state == .deleting { return }
     try requireNoGroup(snapshot, to: "be deleted")
     try requireThawed(snapshot.pool, to: "be deleted", snapshot.label)
-    try requireUnread(snapshot)
+    try requireUnread(snapshot, to: "deleted")
     if let volume = volumes[snapshot.volume], volume.state == .reverting {
       throw StorageError(.conflict, "\(snapshot.label) can't be deleted while \(volume.label) is reverting.")
     }
@@ -135,10 +135,10 @@ extension Tables {
   }
 
   /// Throws `conflict` while a volume is being made from the snapshot.
-  func requireUnread(_ snapshot: Snapshot) throws(StorageError) {
+  func requireUnread(_ snapshot: Snapshot, to verb: String) throws(StorageError) {
     if let copy = copies(of: snapshot.volume).first(where: { $0.source?.snapshot == snapshot.id }) {
       throw StorageError(
-        .conflict, "\(snapshot.label) can't be deleted while volume \(copy.id) is being made from it.")
+        .conflict, "\(snapshot.label) can't be \(verb) while volume \(copy.id) is being made from it.")
     }
   }
 

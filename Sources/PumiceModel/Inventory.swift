@@ -28,14 +28,20 @@ public struct Inventory: Sendable, Equatable, Codable {
     public let volume: VolumeID
     public let backend: String
     public let pool: String
+    /// The volume's, when it was taken.
     public let size: ByteCount
+    /// By which the node knows it; `nil` from agents that don't say.
+    public let revision: Revision?
 
-    public init(id: SnapshotID, volume: VolumeID, backend: String, pool: String, size: ByteCount) {
+    public init(
+      id: SnapshotID, volume: VolumeID, backend: String, pool: String, size: ByteCount, revision: Revision? = nil
+    ) {
       self.id = id
       self.volume = volume
       self.backend = backend
       self.pool = pool
       self.size = size
+      self.revision = revision
     }
   }
 
@@ -131,6 +137,18 @@ public struct Inventory: Sendable, Equatable, Codable {
       }
     }
     return digest.value
+  }
+}
+
+extension PoolName {
+  /// Where a node has a volume.
+  public init(_ stored: Inventory.StoredVolume, on node: NodeName) {
+    self.init(node: node, backend: stored.backend, pool: stored.pool)
+  }
+
+  /// Where a node has a snapshot.
+  public init(_ stored: Inventory.StoredSnapshot, on node: NodeName) {
+    self.init(node: node, backend: stored.backend, pool: stored.pool)
   }
 }
 

@@ -56,7 +56,7 @@ public struct Snapshot: Sendable, Equatable, Codable {
   public var retry: Retry
   /// Why it is in `error`.
   public private(set) var failure: String?
-  /// `nil` when no instance had the volume.
+  /// `nil` when no instance had the volume, or when nobody knows that any more.
   public private(set) var consistency: Consistency?
   /// Why it is not `quiesced`.
   public private(set) var consistencyReason: String?
@@ -89,6 +89,34 @@ public struct Snapshot: Sendable, Equatable, Codable {
     self.createdAt = createdAt
   }
 
+  /// A snapshot that was found on its volume's pool, whole: from now on it is as if it had just been taken there.
+  ///
+  /// - Parameters:
+  ///   - revision: What its node knows it by, or a greater one.
+  ///   - size: That of the volume when it was taken.
+  public init(
+    adopting id: SnapshotID, of volume: Volume, on pool: PoolName, revision: Revision, user: String, name: String,
+    summary: String, metadata: [String: String], size: ByteCount, at now: Timestamp
+  ) {
+    self.id = id
+    project = volume.project
+    self.user = user
+    self.name = name
+    self.summary = summary
+    self.metadata = metadata
+    self.volume = volume.id
+    type = volume.type
+    self.size = size
+    self.pool = pool
+    groupSnapshot = nil
+    isTakenTogether = nil
+    state = .available
+    self.revision = revision
+    retry = Retry()
+    confirmedAt = now
+    createdAt = now
+  }
+
   public var pendingWork: PendingWork? {
     switch state {
     case .creating: isTakenTogether == true ? nil : .take(pool)
@@ -108,6 +136,13 @@ public struct Snapshot: Sendable, Equatable, Codable {
     self.project = project
     self.user = user
     updatedAt = now
+  }
+
+  /// Ends the row, and nothing else: the snapshot stays on its pool.
+  public mutating func release(at now: Timestamp) throws(StorageError) {
+    try require(state == .available, "left to itself")
+    state = .deleted
+    advance(at: now)
   }
 
   // MARK: Transitions. Each throws `conflict` where the drawing has no such arrow.

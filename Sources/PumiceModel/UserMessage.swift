@@ -9,6 +9,8 @@ public struct UserMessage: Sendable, Equatable, Codable {
     case takeSnapshot = "009"
     /// Cinder has none for it.
     case revert = "101"
+    /// As for that.
+    case delete = "102"
   }
 
   public let id: MessageID

@@ -4,8 +4,8 @@
 ///                       ▲          ▲
 ///                       ▼          ▼
 ///     creating ──▶ available ◀──▶ extending ──▶ errorExtending
-///        │             │                             │ (extend again, reset)
-///        ▼             ▼                             ▼
+///        │            │ ▲                            │ (extend again, reset)
+///        ▼            ▼ │ (can't be)                 ▼
 ///      error ─────▶ deleting ──▶ deleted (tombstone)
 ///
 /// Whether it is attached is not a state of the volume: its attachments say so.
@@ -26,7 +26,8 @@ public struct Volume: Sendable, Equatable, Codable {
     case awaitingTransfer = "awaiting-transfer"
     /// Could not be made; has no bytes anywhere that anybody needs. Delete it.
     case error
-    /// Going; ends as `deleted`, retried for as long as the node takes.
+    /// Going; ends as `deleted`, retried for as long as the node takes; or, with a message, as `available`, where its node has
+    /// something of it that nobody has asked to be deleted.
     case deleting
     /// Gone. The row stays as a tombstone, so that a late call to a node is recognised.
     case deleted
@@ -48,6 +49,8 @@ public struct Volume: Sendable, Equatable, Codable {
     case describe(PoolName)
     /// Ensure that the volume and its bytes are gone from this pool.
     case erase(PoolName)
+    /// Ensure that no earlier call can erase the volume any more.
+    case keep(PoolName)
   }
 
   public let id: VolumeID
@@ -82,6 +85,8 @@ public struct Volume: Sendable, Equatable, Codable {
   public private(set) var targetSnapshot: SnapshotID?
   /// While `creating`: the pools that refused or failed it, which are not asked again.
   public private(set) var triedPools: [PoolName]
+  /// While `deleting`: whether it is to stay after all. `nil` is `false`.
+  private var isKept: Bool?
   /// Whether it may say on its pool that it is somebody else's. `nil` is `false`.
   public private(set) var isMislabelled: Bool?
   /// When the agent confirmed the present size; capacity reports older than this do not know of it.
@@ -143,7 +148,7 @@ public struct Volume: Sendable, Equatable, Codable {
     case .creating: pool.map { .provision($0) } ?? .place
     case .extending: targetSize.flatMap { size in pool.map { .extend($0, to: size) } }
     case .reverting: pool.map { pool in targetSnapshot.map { .revert(pool, to: $0) } ?? .settle(pool) }
-    case .deleting: pool.map { .erase($0) }
+    case .deleting: pool.map { isKept == true ? .keep($0) : .erase($0) }
     case .available: isMislabelled == true ? pool.map { .describe($0) } : nil
     case .errorExtending, .awaitingTransfer, .error, .deleted: nil
     }
@@ -314,6 +319,23 @@ public struct Volume: Sendable, Equatable, Codable {
   public mutating func finishDeleting(at now: Timestamp) throws(StorageError) {
     try require(state == .deleting, "forgotten")
     state = .deleted
+    isKept = nil
+    advance(at: now)
+  }
+
+  /// Ends the attempt to delete it, which its pool has refused. A call that was sent for it may still come late, and must not
+  /// find a volume that nothing keeps it from erasing: the volume is `deleting` until the pool has seen a newer revision.
+  public mutating func giveUpDeleting(at now: Timestamp) throws(StorageError) {
+    try require(state == .deleting && isKept != true, "kept")
+    isKept = true
+    advance(at: now)
+  }
+
+  /// Ends `deleting` with the volume as it was.
+  public mutating func finishKeeping(at now: Timestamp) throws(StorageError) {
+    try require(state == .deleting && isKept == true, "kept")
+    state = .available
+    isKept = nil
     advance(at: now)
   }
 

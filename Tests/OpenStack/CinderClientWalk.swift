@@ -77,7 +77,22 @@ extension OpenStackTests {
         .fail("manage \(host)#directory volume-\(VolumeID.random())", saying: "names no volume"),
         .run("manage --name data \(host)#directory volume-\(volume)", shows: ["id": .string(volume), "name": "data"]),
         .run("manageable-list \(host)", printing: "managed already"), .run("list --all-tenants", printing: "data"),
-        .run("delete data"),
+      ])
+      let left = try await ada.take([
+        .run("snapshot-create --name last \(volume)", shows: ["name": "last"]),
+        .wait("snapshot-show last", for: ["status": "available"]),
+      ])
+      let lastID = try #require(left[0]["id"].string)
+      try await ada.take([
+        .run("snapshot-unmanage last"), .fail("snapshot-show last", saying: "No snapshot"),
+        .run("snapshot-manageable-list \(host)", printing: "snapshot-\(lastID)", "volume-\(volume)", "True"),
+        .run("delete \(volume)"), .wait("show \(volume)", for: ["status": "available"]),
+        .run("message-list", printing: lastID),
+        .fail("snapshot-manage \(volume) snapshot-\(SnapshotID.random())", saying: "names no snapshot"),
+        .run(
+          "snapshot-manage --name found \(volume) snapshot-\(lastID)", shows: ["id": .string(lastID), "name": "found"]),
+        .run("snapshot-manageable-list --detailed True \(host)", printing: "managed already"),
+        .run("snapshot-delete found"), .run("delete \(volume)"),
       ])
       try await eventually("nothing is left", within: .seconds(60)) {
         try await bed.run(["ls", fleet.agent.volumes]).isEmpty

@@ -39,7 +39,10 @@ import Testing
     let inventory = try await node.inventory()
     #expect(
       inventory.snapshots
-        == [Inventory.StoredSnapshot(id: snapshot, volume: volume, backend: "mem", pool: "mem", size: .gibibytes(1))])
+        == [
+          Inventory.StoredSnapshot(
+            id: snapshot, volume: volume, backend: "mem", pool: "mem", size: .gibibytes(1), revision: 1)
+        ])
     #expect(inventory.volumes.map(\.id) == [volume])
     let report = try await node.report()
     #expect(report.inventoryDigest == inventory.digest)

@@ -26,6 +26,22 @@ struct SnapshotTests {
     #expect(snapshot.revision == 4)
   }
 
+  @Test func oneThatWasFoundIsAsIfItHadBeenTaken() throws {
+    let volume = Volume.make()
+    let snapshot = Snapshot(
+      adopting: SnapshotID(high: 1, low: 1), of: volume, on: .vg1, revision: 7, user: "u", name: "n", summary: "",
+      metadata: [:], size: .gibibytes(3), at: later)
+    #expect(snapshot.state == .available && snapshot.pendingWork == nil && snapshot.revision == 7)
+    #expect(snapshot.size == .gibibytes(3) && snapshot.project == volume.project && snapshot.volume == volume.id)
+    #expect(snapshot.confirmedAt == later && snapshot.createdAt == later)
+    var left = snapshot
+    try left.release(at: later)
+    #expect(left.state == .deleted && left.pendingWork == nil && !left.occupiesPool)
+    var going = snapshot
+    try going.beginDeleting(at: later)
+    #expect(throws: StorageError.self) { try going.release(at: later) }
+  }
+
   @Test func oneThatFailedHasAReasonAndNoBytesAndCanBeDeleted() throws {
     var snapshot = try Self.snapshot(in: .error)
     #expect(snapshot.failure == "no room")

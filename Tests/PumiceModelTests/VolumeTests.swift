@@ -97,6 +97,23 @@ struct VolumeTests {
     #expect(volume.targetSnapshot == nil)
   }
 
+  @Test func aDeleteThatIsGivenUpIsSettledBeforeTheVolumeIsFree() throws {
+    var volume = try Self.volume(in: .deleting)
+    let revision = volume.revision
+    #expect(throws: StorageError.self) { try volume.finishKeeping(at: later) }
+    try volume.giveUpDeleting(at: later)
+    #expect(volume.state == .deleting && volume.revision > revision, "Calls that are under way are stale.")
+    #expect(volume.pendingWork == .keep(.vg1))
+    #expect(throws: StorageError.self) { try volume.giveUpDeleting(at: later) }
+    var gone = volume
+    try gone.finishDeleting(at: later)
+    #expect(gone.pendingWork == nil)
+    try volume.finishKeeping(at: later)
+    #expect(volume.state == .available && volume.pendingWork == nil)
+    try volume.beginDeleting(at: later)
+    #expect(volume.pendingWork == .erase(.vg1), "It can be tried again.")
+  }
+
   @Test func neverShrinks() throws {
     var volume = try Self.volume(in: .available)
     for size in [ByteCount.gibibytes(10), .gibibytes(9), .zero, ByteCount(-1)] {

@@ -116,6 +116,7 @@ private struct Explanation: Encodable {
     case .settle(let pool): "settle a revert that was given up on \(pool)"
     case .describe(let pool): "say on \(pool) whose it is"
     case .erase(let pool): "erase from \(pool)"
+    case .keep(let pool): "have it stay on \(pool)"
     }
   }
 

@@ -3,89 +3,41 @@ import HashTreeCollections
 import Hummingbird
 import Logging
 import PumiceModel
-import PumiceWire
-
-/// A volume that a node has, as Cinder shows it to whoever wants to manage it.
-private struct ManageableResource: Encodable {
-  let reference: [String: String]
-  let size: Int
-  let isSafe: Bool
-  var reason: OrNull<String>?
-  var managedAs: OrNull<String>?
-  var extra: OrNull<String>?
-
-  init(_ stored: Inventory.StoredVolume, obstacle: String?, isManaged: Bool, isDetailed: Bool) {
-    reference = ["source-name": "volume-\(stored.id)"]
-    size = stored.size.gibibytesRoundedUp
-    isSafe = obstacle == nil
-    guard isDetailed else { return }
-    reason = OrNull(wrappedValue: obstacle)
-    managedAs = OrNull(wrappedValue: isManaged ? stored.id.description : nil)
-    extra = OrNull(wrappedValue: nil)
-  }
-
-  enum CodingKeys: String, CodingKey {
-    case reference, size
-    case isSafe = "safe_to_manage"
-    case reason = "reason_not_safe"
-    case managedAs = "cinder_id"
-    case extra = "extra_info"
-  }
-}
-
-private struct ManageableList: Encodable {
-  let volumes: [ManageableResource]
-  var links: [Link]?
-
-  enum CodingKeys: String, CodingKey {
-    case volumes = "manageable-volumes"
-    case links = "manageable-volumes_links"
-  }
-}
 
 extension BlockStorageRoutes {
-  /// Volumes that say themselves that they are Pumice's, and that the store does not know: left to themselves by `os-unmanage`, or
-  /// found on a disk. They keep their identity.
+  /// Volumes and snapshots that say themselves that they are Pumice's, and that the store does not know. They keep their identity.
   func addManageable(to routes: Routes) {
-    for (path, since) in [("manageable_volumes", Microversion(3, 8)), ("os-volume-manage", Microversion(3, 0))] {
-      routes.on(.get, RouterPath(path), needs: .manageVolumes, since: since) {
-        try await Self.list($0, isDetailed: false)
+    add(
+      Inventory.StoredVolume.self, at: "manageable_volumes", "os-volume-manage", needs: .manageVolumes, to: routes,
+      manage: Self.manageVolume)
+    add(
+      Inventory.StoredSnapshot.self, at: "manageable_snapshots", "os-snapshot-manage", needs: .manageSnapshots,
+      to: routes, manage: Self.manageSnapshot)
+  }
+
+  private func add<Thing: Manageable>(
+    _ kind: Thing.Type, at path: String, _ oldPath: String, needs permission: Permission, to routes: Routes,
+    manage: @escaping @Sendable (Call) async throws -> Response
+  ) {
+    for (path, since) in [(path, Microversion(3, 8)), (oldPath, Microversion(3, 0))] {
+      routes.on(.get, RouterPath(path), needs: permission, since: since) {
+        try await $0.listManageable(kind, isDetailed: false)
       }
-      routes.on(.get, RouterPath("\(path)/detail"), needs: .manageVolumes, since: since) {
-        try await Self.list($0, isDetailed: true)
+      routes.on(.get, RouterPath("\(path)/detail"), needs: permission, since: since) {
+        try await $0.listManageable(kind, isDetailed: true)
       }
-      routes.on(.post, RouterPath(path), needs: .manageVolumes, since: since) { try await Self.manage($0) }
+      routes.on(.post, RouterPath(path), needs: permission, since: since, manage)
     }
   }
 
-  private static func list(_ call: Call, isDetailed: Bool) async throws -> Response {
-    guard let host = call.query["host"] else { throw StorageError.invalid("host", "is required.") }
-    let (node, inventory) = try await call.inventory(of: host)
-    let tables = call.tables
-    let found = inventory.volumes.filter { host.names($0, on: node) }.sorted { $0.id < $1.id }
-    let (slice, hasMore) = try Page(call.query).slice(of: found) { $0.id.description }
-    var list = ManageableList(
-      volumes: slice.map {
-        ManageableResource(
-          $0, obstacle: tables.obstacle(to: $0, on: node, inventory),
-          isManaged: tables.volumes[$0.id].map { $0.state != .deleted } ?? false, isDetailed: isDetailed)
-      })
-    if hasMore, let last = slice.last { list.links = [call.nextPage(after: last.id.description)] }
-    return try Response.json(list)
-  }
-
-  private static func manage(_ call: Call) async throws -> Response {
+  private static func manageVolume(_ call: Call) async throws -> Response {
     let fields = try await call.body().root("volume")
     try fields.refuseUnknown(except: [
       "host", "cluster", "ref", "name", "description", "volume_type", "availability_zone", "metadata", "bootable",
     ])
     try fields.refuseUnsupported(["cluster"])
     let host = try fields.requiredText("host")
-    guard let reference = try fields.object("ref") else { throw StorageError.invalid("ref", "is required.") }
-    let text = try reference.text("source-name") ?? reference.text("source-id") ?? ""
-    guard let id = VolumeID(text.hasPrefix("volume-") ? String(text.dropFirst(7)) : text) else {
-      throw StorageError.invalid("ref", "must be source-name or source-id of a volume that is listed as manageable.")
-    }
+    let (id, text) = try Inventory.StoredVolume.id(in: fields)
     var order = VolumeOrder(project: call.caller.project, size: nil)
     order.user = call.caller.user
     order.name = try fields.name() ?? ""
@@ -98,7 +50,7 @@ extension BlockStorageRoutes {
     {
       throw StorageError.invalid("availability_zone", "must be that of node \(node), or be left out.")
     }
-    guard let stored = inventory.volumes.first(where: { $0.id == id && host.names($0, on: node) }) else {
+    guard let stored = inventory.volumes.first(where: { $0.id == id && $0.isOn(host, of: node) }) else {
       throw StorageError.invalid("ref", "names no volume of \(host): '\(text.prefix(64))'.")
     }
     let (now, wanted) = (call.now, order)
@@ -109,21 +61,31 @@ extension BlockStorageRoutes {
     return try Response.json(
       ["volume": VolumeResource(call.tables.row(of: volume), in: VolumeView(call))], status: .accepted)
   }
-}
 
-extension Call {
-  /// The node of `node@backend` or `node@backend#pool`, and what it has now.
-  fileprivate func inventory(of host: String) async throws -> (NodeName, Inventory) {
-    let name = NodeName(host.prefix { $0 != "@" })
-    guard let node = tables.nodes[name], !node.isLost else {
-      throw StorageError(.notFound, "Service \(host.prefix(255)) could not be found.")
+  private static func manageSnapshot(_ call: Call) async throws -> Response {
+    let fields = try await call.body().root("snapshot")
+    try fields.refuseUnknown(except: ["volume_id", "ref", "name", "description", "metadata"])
+    guard let volumeID: VolumeID = try fields.id("volume_id") else {
+      throw StorageError.invalid("volume_id", "is required.")
     }
-    return (name, try await api.watch.directory.node(name, at: node.address).inventory())
-  }
-}
-
-extension String {
-  fileprivate func names(_ stored: Inventory.StoredVolume, on node: NodeName) -> Bool {
-    self == "\(node)@\(stored.backend)" || self == "\(node)@\(stored.backend)#\(stored.pool)"
+    let (id, text) = try Inventory.StoredSnapshot.id(in: fields)
+    var order = SnapshotOrder(of: volumeID)
+    order.user = call.caller.user
+    order.name = try fields.name() ?? ""
+    order.summary = try fields.summary() ?? ""
+    order.metadata = try fields.texts("metadata") ?? [:]
+    let volume = try call.tables.volume(volumeID, of: call.caller.scope)
+    guard let pool = volume.pool else {
+      throw StorageError(.conflict, "\(volume.label) is \(volume.state.rawValue), and is on no node.")
+    }
+    let (node, inventory) = try await call.inventory(of: pool.node)
+    guard let stored = inventory.snapshots.first(where: { $0.id == id && $0.volume == volumeID }) else {
+      throw StorageError.invalid("ref", "names no snapshot of \(volume.label) on \(pool): '\(text.prefix(64))'.")
+    }
+    let (now, wanted) = (call.now, order)
+    let snapshot = try await call.api.store.write { try $0.manageSnapshot(stored, on: node, as: wanted, at: now) }
+    call.context.logger.notice(
+      "Snapshot is managed", metadata: ["snapshot.id": "\(id)", "volume.id": "\(volumeID)", "node": "\(node)"])
+    return try call.show(call.tables.row(of: snapshot), status: .accepted)
   }
 }

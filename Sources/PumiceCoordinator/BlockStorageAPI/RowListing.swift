@@ -87,7 +87,7 @@ struct RowListing<Row: ListedRow> {
 }
 
 /// What stands in the answer beside the rows: `{"volumes_links": […], "count": 5}`.
-private struct ListRest: Encodable {
+struct ListRest: Encodable {
   let collection: String
   var links: [Link]?
   var count: Int?

@@ -78,10 +78,16 @@ extension SnapshotOrder {
 private enum SnapshotAction: String, ResourceAction {
   case resetStatus = "os-reset_status"
   case forceDelete = "os-force_delete"
+  case unmanage = "os-unmanage"
 
-  static let later: Set<String> = ["os-update_snapshot_status", "os-unmanage"]
+  static let later: Set<String> = ["os-update_snapshot_status"]
 
-  var permission: Permission { .resetSnapshotStatus }
+  var permission: Permission {
+    switch self {
+    case .resetStatus, .forceDelete: .resetSnapshotStatus
+    case .unmanage: .manageSnapshots
+    }
+  }
   var since: Microversion? { nil }
 
   func perform(on id: SnapshotID, _ fields: RequestFields, _ call: Call) async throws -> Response? {
@@ -98,6 +104,9 @@ private enum SnapshotAction: String, ResourceAction {
       // No force is needed to delete a snapshot from any state that has a way out.
       try await call.api.store.write { try $0.deleteSnapshot(id, of: scope, at: now) }
       call.context.logger.info("Snapshot is to be deleted", metadata: ["snapshot.id": "\(id)"])
+    case .unmanage:
+      try await call.api.store.write { try $0.unmanageSnapshot(id, of: scope, at: now) }
+      call.context.logger.notice("Snapshot is left to itself", metadata: ["snapshot.id": "\(id)"])
     }
     return nil
   }

@@ -110,6 +110,9 @@ extension OperationDescription {
       OperationDescription(
         "POST v3/snapshots/{id}/action os-force_delete", "Delete a snapshot",
         body: .one("os-force_delete", .object([:])), 202),
+      OperationDescription(
+        "POST v3/snapshots/{id}/action os-unmanage", "Leave a snapshot to itself",
+        body: .one("os-unmanage", .object([:]).orNull()), 202),
     ] + metadata(of: "snapshots", "snapshot")
 
   private static func metadata(of collection: String, _ one: String) -> [OperationDescription] {

@@ -27,7 +27,7 @@ struct OperationDescription: Sendable {
 extension OperationDescription {
   static let all: [String: OperationDescription] = {
     let described =
-      volumes + manageableVolumes + extensions + clients + snapshots + types + typeRules + transfers + operation
+      volumes + manageable + extensions + clients + snapshots + types + typeRules + transfers + operation
       + services + groups
       + compute + pumice
     return Dictionary(uniqueKeysWithValues: described.map { ($0.route, $0) })

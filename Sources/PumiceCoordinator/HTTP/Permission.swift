@@ -3,7 +3,7 @@ import PumiceModel
 /// What a route or an action needs.
 enum Permission: Sendable, CaseIterable {
   case readVolumes, writeVolumes, resetVolumeStatus, manageVolumes
-  case readSnapshots, writeSnapshots, resetSnapshotStatus
+  case readSnapshots, writeSnapshots, resetSnapshotStatus, manageSnapshots
   case readTypes, writeTypes
   case readQuotas, writeQuotas
   case readZones
@@ -23,6 +23,7 @@ enum Permission: Sendable, CaseIterable {
     case .readSnapshots: .reader
     case .writeSnapshots: .member
     case .resetSnapshotStatus: .admin
+    case .manageSnapshots: .admin
 
     case .readTypes: .reader
     case .writeTypes: .admin

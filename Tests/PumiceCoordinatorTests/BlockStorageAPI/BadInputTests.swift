@@ -272,7 +272,7 @@ import Testing
     (.post, "/action", #"{}"#, "action"),
     (.post, "/action", #"{"os-reset_status": {"status": "happy"}}"#, "status"),
     (.post, "/action", #"{"os-reset_status": {}}"#, "status"),
-    (.post, "/action", #"{"os-unmanage": {}}"#, "os-unmanage"),
+    (.post, "/action", #"{"os-update_snapshot_status": {}}"#, "os-update_snapshot_status"),
     (.post, "/action", #"{"os-explode": {}}"#, "os-explode"),
   ]
 

@@ -137,7 +137,9 @@ final class FakeNode: NodeAPI {
       Inventory(
         volumes: state.volumes.map { .init(id: $0.key, backend: "ssd", pool: "ssd", size: $0.value, revision: 3) },
         snapshots: state.snapshots.map {
-          .init(id: $0.key, volume: $0.value, backend: "ssd", pool: "ssd", size: state.volumes[$0.value] ?? .zero)
+          .init(
+            id: $0.key, volume: $0.value, backend: "ssd", pool: "ssd", size: state.volumes[$0.value] ?? .zero,
+            revision: 1)
         },
         exports: state.exports.map {
           .init(

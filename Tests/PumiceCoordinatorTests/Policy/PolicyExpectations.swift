@@ -41,9 +41,8 @@ extension PolicyExpectation {
     .own("DELETE v3/messages/{id}", .member, 204),
   ]
 
-  private static func manageable(_ path: String) -> [PolicyExpectation] {
+  private static func manageable(_ path: String, _ order: String) -> [PolicyExpectation] {
     // There is none but those that are known.
-    let order = #"{"volume": {"host": "n1@ssd", "ref": {"source-name": "volume-VOLUME"}}}"#
     return [
       .init("GET v3/\(path)", .admin, 200, query: "?host=n1@ssd"),
       .init("GET v3/\(path)/detail", .admin, 200, query: "?host=n1@ssd"),
@@ -53,7 +52,9 @@ extension PolicyExpectation {
 
   /// Of those who connect by themselves. The attachment is one of a compute node's instances, which they can't change.
   private static let clients: [PolicyExpectation] =
-    manageable("manageable_volumes") + manageable("os-volume-manage") + [
+    ["manageable_volumes", "os-volume-manage"].flatMap {
+      manageable($0, #"{"volume": {"host": "n1@ssd", "ref": {"source-name": "volume-VOLUME"}}}"#)
+    } + [
       // It has a snapshot.
       .own("POST v3/volumes/{id}/action os-unmanage", .admin, 400, body: #"{"os-unmanage": {}}"#),
       .init("GET v3/extensions", .reader, 200), .init("GET v3/extensions/{alias}", .reader, 200),
@@ -90,23 +91,27 @@ extension PolicyExpectation {
         body: #"{"os-force_detach": {"attachment_id": "ATTACHMENT"}}"#),
     ]
 
-  private static let snapshots: [PolicyExpectation] = [
-    .init("GET v3/snapshots", .reader, 200), .init("GET v3/snapshots/detail", .reader, 200),
-    .own("POST v3/snapshots", .member, 202, body: #"{"snapshot": {"volume_id": "VOLUME"}}"#),
-    .own("GET v3/snapshots/{id}", .reader, 200),
-    .own("PUT v3/snapshots/{id}", .member, 200, body: #"{"snapshot": {"name": "n"}}"#),
-    .own("DELETE v3/snapshots/{id}", .member, 202),
-    .own("GET v3/snapshots/{id}/metadata", .reader, 200),
-    .own("POST v3/snapshots/{id}/metadata", .member, 200, body: #"{"metadata": {"a": "b"}}"#),
-    .own("PUT v3/snapshots/{id}/metadata", .member, 200, body: #"{"metadata": {"a": "b"}}"#),
-    .own("GET v3/snapshots/{id}/metadata/{key}", .reader, 200),
-    .own("PUT v3/snapshots/{id}/metadata/{key}", .member, 200, body: #"{"meta": {"key": "b"}}"#),
-    .own("DELETE v3/snapshots/{id}/metadata/{key}", .member, 200),
-    .own(
-      "POST v3/snapshots/{id}/action os-reset_status", .admin, 202,
-      body: #"{"os-reset_status": {"status": "available"}}"#),
-    .own("POST v3/snapshots/{id}/action os-force_delete", .admin, 202, body: #"{"os-force_delete": {}}"#),
-  ]
+  private static let snapshots: [PolicyExpectation] =
+    ["manageable_snapshots", "os-snapshot-manage"].flatMap {
+      manageable($0, #"{"snapshot": {"volume_id": "VOLUME", "ref": {"source-name": "snapshot-SNAPSHOT"}}}"#)
+    } + [
+      .own("POST v3/snapshots/{id}/action os-unmanage", .admin, 202, body: #"{"os-unmanage": {}}"#),
+      .init("GET v3/snapshots", .reader, 200), .init("GET v3/snapshots/detail", .reader, 200),
+      .own("POST v3/snapshots", .member, 202, body: #"{"snapshot": {"volume_id": "VOLUME"}}"#),
+      .own("GET v3/snapshots/{id}", .reader, 200),
+      .own("PUT v3/snapshots/{id}", .member, 200, body: #"{"snapshot": {"name": "n"}}"#),
+      .own("DELETE v3/snapshots/{id}", .member, 202),
+      .own("GET v3/snapshots/{id}/metadata", .reader, 200),
+      .own("POST v3/snapshots/{id}/metadata", .member, 200, body: #"{"metadata": {"a": "b"}}"#),
+      .own("PUT v3/snapshots/{id}/metadata", .member, 200, body: #"{"metadata": {"a": "b"}}"#),
+      .own("GET v3/snapshots/{id}/metadata/{key}", .reader, 200),
+      .own("PUT v3/snapshots/{id}/metadata/{key}", .member, 200, body: #"{"meta": {"key": "b"}}"#),
+      .own("DELETE v3/snapshots/{id}/metadata/{key}", .member, 200),
+      .own(
+        "POST v3/snapshots/{id}/action os-reset_status", .admin, 202,
+        body: #"{"os-reset_status": {"status": "available"}}"#),
+      .own("POST v3/snapshots/{id}/action os-force_delete", .admin, 202, body: #"{"os-force_delete": {}}"#),
+    ]
 
   private static let types: [PolicyExpectation] = [
     .init("GET v3/types", .reader, 200), .init("GET v3/types/default", .reader, 200),
