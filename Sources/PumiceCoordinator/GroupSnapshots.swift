@@ -13,8 +13,8 @@ extension Tables {
 
   /// What it consists of.
   public func snapshots(in id: GroupSnapshotID) -> [Snapshot] {
-    guard let group = groupSnapshots[id] else { return [] }
-    return snapshotIDs(of: group.project).compactMap { snapshots[$0] }.filter { $0.groupSnapshot == id }
+    guard groupSnapshots[id] != nil else { return [] }
+    return snapshotIDs(in: id).compactMap { snapshots[$0] }
   }
 
   /// Has a snapshot taken of every volume of the group.

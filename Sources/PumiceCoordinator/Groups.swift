@@ -45,7 +45,7 @@ extension Tables {
 
   /// Its volumes, oldest first.
   func volumes(in group: Group) -> [Volume] {
-    volumes(of: group.project).filter { $0.group == group.id }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    volumeIDs(in: group.id).compactMap { volumes[$0] }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
   }
 
   public mutating func createGroup(

@@ -9,11 +9,18 @@ public struct Group: Sendable, Equatable, Codable {
   /// The types that its volumes may have.
   public let volumeTypes: [VolumeTypeID]
   public let availabilityZone: String?
+  /// What its first volumes were made from; `nil` for a group that began empty.
+  public let source: Source?
   public let createdAt: Timestamp
+
+  public enum Source: Sendable, Equatable, Codable {
+    case groupSnapshot(GroupSnapshotID)
+    case group(GroupID)
+  }
 
   public init(
     id: GroupID, project: ProjectID, user: String = "", name: String, summary: String = "", type: GroupTypeID,
-    volumeTypes: [VolumeTypeID], availabilityZone: String? = nil, createdAt: Timestamp
+    volumeTypes: [VolumeTypeID], availabilityZone: String? = nil, source: Source? = nil, createdAt: Timestamp
   ) {
     self.id = id
     self.project = project
@@ -23,6 +30,7 @@ public struct Group: Sendable, Equatable, Codable {
     self.type = type
     self.volumeTypes = volumeTypes
     self.availabilityZone = availabilityZone
+    self.source = source
     self.createdAt = createdAt
   }
 

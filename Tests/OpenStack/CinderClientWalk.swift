@@ -58,6 +58,16 @@ extension OpenStackTests {
         .run("show copy", shows: ["status": "awaiting-transfer"]), .run("transfer-delete gift"),
         .run("retype twin __DEFAULT__"), .run("show twin", shows: ["volume_type": "__DEFAULT__"]),
       ])
+      try await ada.take([.run("group-type-create plain", printing: "plain")])
+      try await alice.take([
+        .run("group-create --name trio plain __DEFAULT__", shows: ["name": "trio"]),
+        .run("group-list --filters name=trio", printing: "trio"),
+        .run("group-list --filters name~=ri status=available", printing: "trio"),
+        .run("group-snapshot-list --filters status=error"), .run("list-filters --resource group", printing: "status"),
+        .fail("group-create-from-src --source-group trio --name none", saying: "no volumes"),
+        .run("group-delete trio"),
+      ])
+      try await ada.take([.run("group-type-delete plain")])
       let reserved = try await alice.take([
         .run("attachment-create data \(InstanceID.random())", shows: ["status": "reserved"]),
         .run("attachment-list", printing: "reserved"),

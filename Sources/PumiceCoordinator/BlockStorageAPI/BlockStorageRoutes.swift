@@ -33,6 +33,7 @@ struct BlockStorageRoutes {
     addGroupSnapshots(to: routes)
     addQuotas(to: routes)
     addServices(to: routes)
+    addHosts(to: routes)
     addPools(to: routes)
     addAttachments(to: routes)
     addExtensions(to: routes)

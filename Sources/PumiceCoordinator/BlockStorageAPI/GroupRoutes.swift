@@ -4,86 +4,27 @@ import Hummingbird
 import Logging
 import PumiceModel
 
-/// A group as Cinder shows it since 3.13: in brief, or in detail.
-private struct GroupResource: Encodable {
-  let id: String
-  @OrNull var name: String?
-  var status: String?
-  var zone: OrNull<String>?
-  var createdAt: String?
-  var description: OrNull<String>?
-  var type: String?
-  var volumeTypes: [String]?
-  /// Since 3.14: nothing is made from these here.
-  var groupSnapshotID: OrNull<String>?
-  var sourceGroupID: OrNull<String>?
-  /// Since 3.25, where that is asked for.
-  var volumes: [String]?
-  /// Since 3.38.
-  var replicationStatus: String?
-  /// Since 3.58.
-  var project: String?
-
-  init(_ group: Group, of call: Call, isDetailed: Bool, volumes: [Volume]? = nil) {
-    id = group.id.description
-    name = group.name.isEmpty ? nil : group.name
-    guard isDetailed else { return }
-    // It is a row and nothing else: there is no other status.
-    status = "available"
-    zone = OrNull(wrappedValue: group.availabilityZone)
-    createdAt = group.createdAt.cinder
-    description = OrNull(wrappedValue: group.summary.isEmpty ? nil : group.summary)
-    type = group.type.description
-    volumeTypes = group.volumeTypes.map(\.description)
-    if call.version >= Microversion(3, 14) {
-      groupSnapshotID = OrNull(wrappedValue: nil)
-      sourceGroupID = OrNull(wrappedValue: nil)
-    }
-    if call.version >= Microversion(3, 25) { self.volumes = volumes?.map(\.id.description) }
-    if call.version >= Microversion(3, 38) { replicationStatus = "disabled" }
-    if call.version >= Microversion(3, 58) { project = group.project }
-  }
-
-  enum CodingKeys: String, CodingKey {
-    case id, name, status, description, volumes
-    case zone = "availability_zone"
-    case createdAt = "created_at"
-    case type = "group_type"
-    case volumeTypes = "volume_types"
-    case groupSnapshotID = "group_snapshot_id"
-    case sourceGroupID = "source_group_id"
-    case replicationStatus = "replication_status"
-    case project = "project_id"
-  }
-}
-
-private struct GroupList: Encodable {
-  let groups: [GroupResource]
-  var links: [Link]?
-
-  enum CodingKeys: String, CodingKey {
-    case groups
-    case links = "group_links"
-  }
-}
-
 extension BlockStorageRoutes {
   func addGroups(to routes: Routes) {
     let since = Microversion(3, 13)
-    routes.on(.get, "groups", needs: .readVolumes, since: since) { try Self.list($0, isDetailed: false) }
-    routes.on(.get, "groups/detail", needs: .readVolumes, since: since) { try Self.list($0, isDetailed: true) }
+    routes.on(.get, "groups", needs: .readVolumes, since: since) {
+      try RowListing<GroupRow>($0).response(detailed: false)
+    }
+    routes.on(.get, "groups/detail", needs: .readVolumes, since: since) {
+      try RowListing<GroupRow>($0).response(detailed: true)
+    }
     routes.on(.get, "groups/:id", needs: .readVolumes, since: since) { call in
       let tables = call.tables
       let group = try tables.group(try call.id("id", ofA: "Group"), of: call.caller.scope)
-      let members = try call.query.flag("list_volume") ? tables.volumes(in: group) : nil
-      return try Response.json(["group": GroupResource(group, of: call, isDetailed: true, volumes: members)])
+      _ = try call.query.flag("list_volume")
+      return try call.show(tables.row(of: group))
     }
     routes.on(.post, "groups", needs: .writeVolumes, since: since) { call in
       let order = try GroupOrder(try await call.body(), of: call)
       let (now, surroundings) = (call.now, call.api.surroundings)
       let group = try await call.api.store.write { try $0.createGroup(order, at: now, in: surroundings) }
       call.context.logger.info("Group created", metadata: ["group.id": "\(group.id)"])
-      return try Response.json(["group": GroupResource(group, of: call, isDetailed: false)], status: .accepted)
+      return try call.refer(to: group)
     }
     routes.on(.put, "groups/:id", needs: .writeVolumes, since: since) { call in
       let id: GroupID = try call.id("id", ofA: "Group")
@@ -93,28 +34,26 @@ extension BlockStorageRoutes {
       call.context.logger.info("Group changed", metadata: ["group.id": "\(id)"])
       return .accepted
     }
-    routes.on(.post, "groups/action", needs: .writeVolumes, since: Microversion(3, 14)) { _ in
-      throw StorageError(
-        .unsupported,
-        "No group is made from another or from a group snapshot here: make a group, and volumes in it from volumes or snapshots."
-      )
+    routes.on(.post, "groups/action", needs: .writeVolumes, since: Microversion(3, 14)) { call in
+      let order = try CopiedGroupOrder(try await call.body(), of: call)
+      let (scope, now) = (call.caller.scope, call.now)
+      let (policy, surroundings) = (call.api.policy, call.api.surroundings)
+      let group = try await call.api.store.write {
+        try $0.createGroup(order, of: scope, policy: policy, at: now, in: surroundings)
+      }
+      call.context.logger.info(
+        "Group asked for", metadata: ["group.id": "\(group.id)", "source": "\(order.source)"])
+      return try call.refer(to: group)
     }
     routes.onActions("groups/:id/action", GroupAction.self, onA: "Group")
   }
+}
 
-  private static func list(_ call: Call, isDetailed: Bool) throws -> Response {
-    let isForAll = try call.query.flag("all_tenants") && call.caller.role == .admin
-    let tables = call.tables
-    let found = tables.groups.values.filter { isForAll || $0.project == call.caller.project }
-      .sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) }
-    let (slice, hasMore) = try Page(call.query).slice(of: found) { $0.id.description }
-    let showsVolumes = try call.query.flag("list_volume")
-    var list = GroupList(
-      groups: slice.map {
-        GroupResource($0, of: call, isDetailed: isDetailed, volumes: showsVolumes ? tables.volumes(in: $0) : nil)
-      })
-    if hasMore, let last = slice.last { list.links = [call.nextPage(after: last.id.description)] }
-    return try Response.json(list)
+extension Call {
+  /// An answer that names a group which is made.
+  fileprivate func refer(to group: Group) throws -> Response {
+    try Response.json(
+      ["group": GroupResource(tables.row(of: group), in: GroupView(self), isDetailed: false)], status: .accepted)
   }
 }
 
@@ -148,9 +87,13 @@ private enum GroupAction: String, ResourceAction {
     case .resetStatus:
       try fields.refuseUnknown(except: ["status"])
       let status = try fields.requiredText("status")
-      let group = try call.tables.group(id, of: scope)
-      guard status == "available" else {
-        throw StorageError(.conflict, "\(group.label) can't be set to \(status.prefix(40)): it is always available.")
+      let tables = call.tables
+      let row = tables.row(of: try tables.group(id, of: scope))
+      guard status == row.status, status != "creating" else {
+        throw StorageError(
+          .conflict,
+          "\(row.group.label) is \(row.status), so it can't be set to \(status.prefix(40)): that follows from its volumes."
+        )
       }
     }
     return nil
@@ -170,6 +113,28 @@ extension GroupOrder {
     summary = try fields.text("description", mayHaveLineBreaks: true) ?? ""
     availabilityZone = try fields.text("availability_zone").flatMap { $0.isEmpty ? nil : $0 }
     isForAdmin = call.caller.role == .admin
+  }
+}
+
+extension CopiedGroupOrder {
+  /// Reads the body of `POST …/groups/action`.
+  fileprivate init(_ body: RequestFields, of call: Call) throws(StorageError) {
+    let action = "create-from-src"
+    try body.refuseUnknown(except: [action])
+    let fields = try body.root(action)
+    try fields.refuseUnknown(except: ["group_snapshot_id", "source_group_id", "name", "description"])
+    let snapshot: GroupSnapshotID? = try fields.id("group_snapshot_id")
+    let group: GroupID? = try fields.id("source_group_id")
+    switch (snapshot, group) {
+    case (let snapshot?, nil): self.init(from: .groupSnapshot(snapshot))
+    case (nil, let group?): self.init(from: .group(group))
+    case (nil, nil), (.some, .some):
+      throw .invalid(action, "must have either group_snapshot_id or source_group_id.")
+    }
+    user = call.caller.user
+    name = try fields.text("name") ?? ""
+    summary = try fields.text("description", mayHaveLineBreaks: true) ?? ""
+    requestID = call.context.requestID
   }
 }
 

@@ -4,68 +4,19 @@ import Hummingbird
 import Logging
 import PumiceModel
 
-/// A group snapshot as Cinder shows it since 3.14: in brief, or in detail.
-private struct GroupSnapshotResource: Encodable {
-  let id: String
-  @OrNull var name: String?
-  var typeID: String?
-  var groupID: String?
-  var status: String?
-  var createdAt: String?
-  var description: OrNull<String>?
-  /// Since 3.58.
-  var project: String?
-
-  init(_ snapshot: GroupSnapshot, of call: Call, isDetailed: Bool, isListed: Bool = false) {
-    id = snapshot.id.description
-    name = snapshot.name.isEmpty ? nil : snapshot.name
-    if isDetailed || !isListed { typeID = snapshot.type.description }
-    guard isDetailed else { return }
-    groupID = snapshot.group.description
-    status = snapshot.status(with: call.tables.snapshots(in: snapshot.id))
-    createdAt = snapshot.createdAt.cinder
-    description = OrNull(wrappedValue: snapshot.summary.isEmpty ? nil : snapshot.summary)
-    if call.version >= Microversion(3, 58) { project = snapshot.project }
-  }
-
-  enum CodingKeys: String, CodingKey {
-    case id, name, status, description
-    case typeID = "group_type_id"
-    case groupID = "group_id"
-    case createdAt = "created_at"
-    case project = "project_id"
-  }
-}
-
-extension GroupSnapshot {
-  /// In Cinder's words: what it consists of makes it.
-  fileprivate func status(with members: [Snapshot]) -> String {
-    let states = Set(members.map(\.state))
-    if state == .failed || states.contains(.error) { return "error" }
-    return state == .taking || states.contains(.creating) ? "creating" : "available"
-  }
-}
-
-private struct GroupSnapshotList: Encodable {
-  let snapshots: [GroupSnapshotResource]
-  var links: [Link]?
-
-  enum CodingKeys: String, CodingKey {
-    case snapshots = "group_snapshots"
-    case links = "group_snapshots_links"
-  }
-}
-
 extension BlockStorageRoutes {
   func addGroupSnapshots(to routes: Routes) {
     let since = Microversion(3, 14)
-    routes.on(.get, "group_snapshots", needs: .readSnapshots, since: since) { try Self.list($0, isDetailed: false) }
+    routes.on(.get, "group_snapshots", needs: .readSnapshots, since: since) {
+      try RowListing<GroupSnapshotRow>($0).response(detailed: false)
+    }
     routes.on(.get, "group_snapshots/detail", needs: .readSnapshots, since: since) {
-      try Self.list($0, isDetailed: true)
+      try RowListing<GroupSnapshotRow>($0).response(detailed: true)
     }
     routes.on(.get, "group_snapshots/:id", needs: .readSnapshots, since: since) { call in
-      let snapshot = try call.tables.groupSnapshot(try call.id("id", ofA: "Group snapshot"), of: call.caller.scope)
-      return try Response.json(["group_snapshot": GroupSnapshotResource(snapshot, of: call, isDetailed: true)])
+      let tables = call.tables
+      let snapshot = try tables.groupSnapshot(try call.id("id", ofA: "Group snapshot"), of: call.caller.scope)
+      return try call.show(tables.row(of: snapshot))
     }
     routes.on(.post, "group_snapshots", needs: .writeSnapshots, since: since) { call in
       let body = try await call.body()
@@ -86,7 +37,10 @@ extension BlockStorageRoutes {
       call.context.logger.info(
         "Group snapshot asked for", metadata: ["group_snapshot.id": "\(snapshot.id)", "group.id": "\(group)"])
       return try Response.json(
-        ["group_snapshot": GroupSnapshotResource(snapshot, of: call, isDetailed: false)], status: .accepted)
+        [
+          "group_snapshot": GroupSnapshotResource(
+            call.tables.row(of: snapshot), in: GroupSnapshotView(call), isDetailed: false)
+        ], status: .accepted)
     }
     routes.on(.delete, "group_snapshots/:id", needs: .writeSnapshots, since: since) { call in
       let id: GroupSnapshotID = try call.id("id", ofA: "Group snapshot")
@@ -96,17 +50,6 @@ extension BlockStorageRoutes {
       return .accepted
     }
     routes.onActions("group_snapshots/:id/action", GroupSnapshotAction.self, onA: "Group snapshot")
-  }
-
-  private static func list(_ call: Call, isDetailed: Bool) throws -> Response {
-    let isForAll = try call.query.flag("all_tenants") && call.caller.role == .admin
-    let found = call.tables.groupSnapshots.values.filter { isForAll || $0.project == call.caller.project }
-      .sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) }
-    let (slice, hasMore) = try Page(call.query).slice(of: found) { $0.id.description }
-    var list = GroupSnapshotList(
-      snapshots: slice.map { GroupSnapshotResource($0, of: call, isDetailed: isDetailed, isListed: true) })
-    if hasMore, let last = slice.last { list.links = [call.nextPage(after: last.id.description)] }
-    return try Response.json(list)
   }
 }
 
@@ -126,7 +69,7 @@ private enum GroupSnapshotAction: String, ResourceAction {
     let wanted = try fields.requiredText("status")
     let tables = call.tables
     let snapshot = try tables.groupSnapshot(id, of: call.caller.scope)
-    let status = snapshot.status(with: tables.snapshots(in: id))
+    let status = tables.row(of: snapshot).status
     guard status == wanted, status != "creating" else {
       throw StorageError(
         .conflict,

@@ -12,8 +12,10 @@ protocol ListedRow: Sendable, Equatable {
   /// The member of an answer that has one of them, and of one that has several.
   static var singular: String { get }
   static var collection: String { get }
-  /// The microversion that brought the filter by metadata.
-  static var metadataFilterSince: Microversion { get }
+  /// The member that has the link to the next page.
+  static var links: String { get }
+  /// The microversion that brought the filter by metadata; `nil` where there is none.
+  static var metadataFilterSince: Microversion? { get }
 
   var id: Identifier<Kind> { get }
   var name: String { get }
@@ -39,6 +41,10 @@ protocol ListedRow: Sendable, Equatable {
   func resource(in view: View) throws -> [UInt8]
   /// As lists without detail show it.
   func reference(in view: View) throws -> [UInt8]
+}
+
+extension ListedRow {
+  static var links: String { "\(collection)_links" }
 }
 
 protocol ListedView: Hashable, Sendable {

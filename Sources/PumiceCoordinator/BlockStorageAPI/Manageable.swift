@@ -116,9 +116,10 @@ extension Call {
           $0, obstacle: $0.obstacle(on: node, inventory, in: tables), isManaged: $0.isManaged(in: tables),
           isDetailed: isDetailed))
     }
-    var rest = ListRest(collection: "manageable-\(Thing.kind)s")
+    let collection = "manageable-\(Thing.kind)s"
+    var rest = ListRest(name: "\(collection)_links")
     if hasMore, let last = slice.last { rest.links = [nextPage(after: last.id.description)] }
-    return .json(JSONBytes.list(rest.collection, fragments, and: try JSONBytes.encode(rest)))
+    return .json(JSONBytes.list(collection, fragments, and: try JSONBytes.encode(rest)))
   }
 
   /// The node of `node`, `node@backend` or `node@backend#pool`, and what it has now.

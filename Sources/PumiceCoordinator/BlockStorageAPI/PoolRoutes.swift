@@ -38,6 +38,8 @@ extension BlockStorageRoutes {
           ResourceFilters(
             resource: "snapshot",
             filters: ["name", "status", "volume_id", "metadata", "availability_zone", "consumes_quota"]),
+          ResourceFilters(resource: "group", filters: ["name", "status", "availability_zone"]),
+          ResourceFilters(resource: "group_snapshot", filters: ["name", "status", "group_id"]),
           ResourceFilters(resource: "pool", filters: ["name", "volume_type"]),
           ResourceFilters(resource: "volume_type", filters: ["is_public", "extra_specs"]),
         ]

@@ -43,7 +43,7 @@ struct RowFilter<Row: ListedRow>: Sendable {
     case "id":
       let id = Identifier<Row.Kind>(value)
       return { $0.id == id }
-    case "metadata" where call.version >= Row.metadataFilterSince:
+    case "metadata" where Row.metadataFilterSince.map { call.version >= $0 } ?? false:
       let entries = try MetadataFilter.entries(value)
       return { row in entries.allSatisfy { row.metadata[$0.key] == $0.value } }
     case "consumes_quota" where call.version >= Microversion(3, 65):

@@ -79,7 +79,7 @@ struct RowListing<Row: ListedRow> {
       detailed
       ? try Row.shelf(of: call.api).fragments.json(of: result.rows, in: view)
       : try result.rows.map { try $0.reference(in: view) }
-    var rest = ListRest(collection: Row.collection, count: result.count)
+    var rest = ListRest(name: Row.links, count: result.count)
     if result.hasMore, let last = result.rows.last { rest.links = [call.nextPage(after: last.id.description)] }
     let members = rest.links == nil && rest.count == nil ? [] : try JSONBytes.encode(rest)
     return .json(JSONBytes.list(Row.collection, fragments, and: members))
@@ -88,7 +88,8 @@ struct RowListing<Row: ListedRow> {
 
 /// What stands in the answer beside the rows: `{"volumes_links": […], "count": 5}`.
 struct ListRest: Encodable {
-  let collection: String
+  /// That of the links.
+  let name: String
   var links: [Link]?
   var count: Int?
 
@@ -102,7 +103,7 @@ struct ListRest: Encodable {
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Key.self)
-    try container.encodeIfPresent(links, forKey: Key(stringValue: "\(collection)_links"))
+    try container.encodeIfPresent(links, forKey: Key(stringValue: name))
     try container.encodeIfPresent(count, forKey: Key(stringValue: "count"))
   }
 }

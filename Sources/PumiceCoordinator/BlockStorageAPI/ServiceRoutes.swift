@@ -5,7 +5,7 @@ import Logging
 import PumiceModel
 
 /// A backend of a node, or the coordinator itself, in the shape of one of Cinder's services.
-private struct ServiceResource: Encodable {
+struct ServiceResource: Encodable {
   let binary: String
   let host: String
   let zone: String
@@ -63,7 +63,8 @@ extension BlockStorageRoutes {
     }
   }
 
-  private static func services(_ call: Call) -> [ServiceResource] {
+  /// The coordinator as Cinder's scheduler, and every backend of every node.
+  static func services(_ call: Call) -> [ServiceResource] {
     let (tables, policy, now) = (call.tables, call.api.policy, call.now)
     var services = [
       ServiceResource(
@@ -115,16 +116,21 @@ extension BlockStorageRoutes {
     guard binary == volumeBinary else {
       throw StorageError.invalid("binary", "can be \(volumeBinary) only, not '\(binary)'.")
     }
+    try await set(isEnabled: isEnabled, host: host, reason: reason, call)
+    return try Response.json(
+      SwitchedService(
+        host: host, service: binary, binary: binary, status: isEnabled ? "enabled" : "disabled",
+        disabledReason: isEnabled ? nil : reason))
+  }
+
+  /// Has the node of a host get volumes, or get none.
+  static func set(isEnabled: Bool, host: String, reason: String?, _ call: Call) async throws {
     let name = NodeName(host.prefix { $0 != "@" })
     let now = call.now
     try requireBackend(of: host, on: name, call.tables)
     try await call.api.store.write { try $0.setNode(name, isEnabled: isEnabled, reason: reason, at: now) }
     call.context.logger.notice(
       "Node switched", metadata: ["node": "\(name)", "enabled": "\(isEnabled)", "reason": "\(reason ?? "")"])
-    return try Response.json(
-      SwitchedService(
-        host: host, service: binary, binary: binary, status: isEnabled ? "enabled" : "disabled",
-        disabledReason: isEnabled ? nil : reason))
   }
 }
 

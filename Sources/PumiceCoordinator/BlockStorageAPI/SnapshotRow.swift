@@ -8,7 +8,7 @@ struct SnapshotRow: ListedRow {
 
   static let singular = "snapshot"
   static let collection = "snapshots"
-  static let metadataFilterSince = Microversion(3, 22)
+  static let metadataFilterSince: Microversion? = Microversion(3, 22)
 
   var id: SnapshotID { snapshot.id }
   var name: String { snapshot.name }

@@ -1,7 +1,7 @@
 import PumiceModel
 
 extension VolumeRow {
-  static let metadataFilterSince = Microversion(3, 0)
+  static let metadataFilterSince: Microversion? = Microversion(3, 0)
 
   static func test(
     _ name: String, _ value: String, of call: Call

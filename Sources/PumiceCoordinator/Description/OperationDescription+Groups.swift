@@ -13,8 +13,12 @@ extension OperationDescription {
     groupMembers.merging([
       "status": .text(), "created_at": .text(), "description": .text().orNull(), "group_type_id": .id, "group_id": .id,
     ]) { one, _ in one })
-  private static let lists = paging.merging(["all_tenants": .flag]) { one, _ in one }
-  private static let groupLists = lists.merging(["list_volume": .flag]) { one, _ in one }
+  private static let lists = paging.merging([
+    "all_tenants": .flag, "sort": .pattern("^[a-z_]+(:(asc|desc))?$"), "sort_key": .text(),
+    "sort_dir": .word(["asc", "desc"]), "with_count": .word(["true", "false"]), "name": .text(), "status": .text(),
+  ]) { one, _ in one }
+  private static let groupLists = lists.merging(["list_volume": .flag, "availability_zone": .text()]) { one, _ in one }
+  private static let snapshotLists = lists.merging(["group_id": .id]) { one, _ in one }
   private static let volumeList = Schema.text(atMost: 16_384)
 
   static let groups: [OperationDescription] = groupTypes + volumeGroups + groupSnapshots
@@ -78,22 +82,29 @@ extension OperationDescription {
             "name": .text(), "description": .text(), "add_volumes": volumeList, "remove_volumes": volumeList,
           ])), 202),
     OperationDescription(
-      "POST v3/groups/action", "Make a group from another, which is not supported",
-      body: .one("create-from-src", .dictionary(.anything)), 400),
+      "POST v3/groups/action", "Make a group from another one, or from a group snapshot",
+      body: .one(
+        "create-from-src",
+        .object(
+          [:],
+          optional: [
+            "group_snapshot_id": .id.orNull(), "source_group_id": .id.orNull(), "name": .text().orNull(),
+            "description": .text().orNull(),
+          ])), 202, .one("group", .shown(groupMembers))),
     OperationDescription(
       "POST v3/groups/{id}/action delete", "Delete a group, with its volumes if that is asked for",
       body: .one("delete", .object([:], optional: ["delete-volumes": .flag])), 202),
     OperationDescription(
-      "POST v3/groups/{id}/action reset_status", "Set a group's status, which is always the same",
+      "POST v3/groups/{id}/action reset_status", "Set a group's status, which follows from its volumes",
       body: .one("reset_status", .one("status", .text(atLeast: 1))), 202),
   ]
 
   private static let groupSnapshots: [OperationDescription] = [
     OperationDescription(
-      "GET v3/group_snapshots", "List group snapshots", query: lists, 200,
+      "GET v3/group_snapshots", "List group snapshots", query: snapshotLists, 200,
       page("group_snapshots", of: .shown(groupMembers))),
     OperationDescription(
-      "GET v3/group_snapshots/detail", "List group snapshots in full", query: lists, 200,
+      "GET v3/group_snapshots/detail", "List group snapshots in full", query: snapshotLists, 200,
       page("group_snapshots", of: snapshotDetail)),
     OperationDescription(
       "GET v3/group_snapshots/{id}", "Show a group snapshot", 200, .one("group_snapshot", snapshotDetail)),

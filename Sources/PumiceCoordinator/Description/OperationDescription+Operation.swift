@@ -74,6 +74,22 @@ extension OperationDescription {
             "binary": .text(), "host": .text(), "zone": .text(), "status": .word(["enabled", "disabled"]),
             "state": .word(["up", "down"]),
           ])))),
+    OperationDescription(
+      "GET v3/os-hosts", "List services by host", query: ["zone": .text()], 200,
+      .one(
+        "hosts",
+        .list(
+          .object([
+            "host_name": .text(), "service": .text(), "zone": .text(), "last-update": .text().orNull(),
+            "service-status": .word(["available", "unavailable"]), "service-state": .word(["enabled", "disabled"]),
+          ])))),
+    OperationDescription(
+      "GET v3/os-hosts/{name}", "Count what lies on a host", 200,
+      .one("host", .list(.one("resource", .shown(["host": .text(atMost: 65_536), "project": .text()]))))),
+    OperationDescription(
+      "PUT v3/os-hosts/{name}", "Have a host get volumes, or get none",
+      body: .one("status", .word(["enable", "disable"])), 200,
+      .object(["host": .text(atMost: 65_536), "status": .word(["enabled", "disabled"])])),
     service("enable", "Have a node get volumes again"), service("disable", "Have a node get no volumes"),
     service("disable-log-reason", "Have a node get no volumes, and say why", isReasonRequired: true),
     OperationDescription(

@@ -30,6 +30,8 @@ struct CoordinatorAPI: Sendable {
 
   let volumes = RowShelf<VolumeRow>()
   let snapshots = RowShelf<SnapshotRow>()
+  let groups = RowShelf<GroupRow>()
+  let groupSnapshots = RowShelf<GroupSnapshotRow>()
 
   func router() -> Router<APIContext> { routed().router }
 

@@ -44,6 +44,9 @@ public struct Tables: Sendable {
   private var snapshotClaimsByPool: TreeDictionary<PoolName, TreeDictionary<SnapshotID, Claim>> = [:]
   /// Index: the volumes that are being made from a volume or its snapshots, by that volume.
   private var copiesBySource: TreeDictionary<VolumeID, TreeSet<VolumeID>> = [:]
+  /// Indexes: the volumes of a group, and the snapshots of a group snapshot, that are not gone.
+  private var volumesByGroup: TreeDictionary<GroupID, TreeSet<VolumeID>> = [:]
+  private var snapshotsByGroup: TreeDictionary<GroupSnapshotID, TreeSet<SnapshotID>> = [:]
   private var messagesByVolume: TreeDictionary<VolumeID, [MessageID]> = [:]
 
   private(set) var changes: [Change] = []
@@ -83,6 +86,10 @@ public struct Tables: Sendable {
         copiesBySource.remove(volume.id, of: source)
       }
     }
+    if let group = old?.group, group != volume.group || volume.state == .deleted {
+      volumesByGroup.remove(volume.id, of: group)
+    }
+    if let group = volume.group, volume.state != .deleted { volumesByGroup[group, default: []].insert(volume.id) }
     index(volume)
     changes.append(.put(.volume(volume)))
   }
@@ -96,7 +103,9 @@ public struct Tables: Sendable {
     if snapshot.state == .deleted {
       snapshotsByVolume.remove(snapshot.id, of: snapshot.volume)
       snapshotsByProject.remove(snapshot.id, of: snapshot.project)
+      if let group = snapshot.groupSnapshot { snapshotsByGroup.remove(snapshot.id, of: group) }
     } else {
+      if let group = snapshot.groupSnapshot { snapshotsByGroup[group, default: []].insert(snapshot.id) }
       snapshotsByVolume[snapshot.volume, default: []].insert(snapshot.id)
       snapshotsByProject[snapshot.project, default: []].insert(snapshot.id)
     }
@@ -269,6 +278,12 @@ public struct Tables: Sendable {
 
   /// The snapshots of a project that are not gone; see `volumeIDs(of:)`.
   public func snapshotIDs(of project: ProjectID) -> TreeSet<SnapshotID> { snapshotsByProject[project] ?? [] }
+
+  /// The volumes that say that they are in a group, in no order.
+  func volumeIDs(in group: GroupID) -> TreeSet<VolumeID> { volumesByGroup[group] ?? [] }
+
+  /// The snapshots that say that they are part of a group snapshot, in no order.
+  func snapshotIDs(in group: GroupSnapshotID) -> TreeSet<SnapshotID> { snapshotsByGroup[group] ?? [] }
 
   /// What the snapshots of a project that are not gone add to its sums.
   func snapshotClaims(of project: ProjectID) -> TreeDictionary<SnapshotID, Claim> {

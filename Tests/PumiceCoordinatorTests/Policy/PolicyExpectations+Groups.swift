@@ -20,8 +20,7 @@ extension PolicyExpectation {
       "POST v3/groups", .member, 202,
       body: #"{"group": {"group_type": "GROUP-TYPE", "volume_types": ["__DEFAULT__"]}}"#),
     .own("PUT v3/groups/{id}", .member, 202, body: #"{"group": {"name": "n"}}"#),
-    .init(
-      "POST v3/groups/action", .member, 400, body: #"{"create-from-src": {"source_group_id": "GROUP"}}"#),
+    .own("POST v3/groups/action", .member, 202, body: #"{"create-from-src": {"source_group_id": "GROUP"}}"#),
     // It has a group snapshot.
     .own("POST v3/groups/{id}/action delete", .member, 400, body: #"{"delete": {"delete-volumes": true}}"#),
     .own("POST v3/groups/{id}/action reset_status", .admin, 202, body: #"{"reset_status": {"status": "available"}}"#),

@@ -142,6 +142,8 @@ extension PolicyExpectation {
     .init(
       "PUT v3/os-services/disable-log-reason", .admin, 200,
       body: #"{"binary": "cinder-volume", "host": "n1@ssd", "disabled_reason": "because"}"#),
+    .init("GET v3/os-hosts", .admin, 200), .init("GET v3/os-hosts/{name}", .admin, 200),
+    .init("PUT v3/os-hosts/{name}", .admin, 200, body: #"{"status": "disable"}"#),
     .init("GET v3/os-availability-zone", .reader, 200), .init("GET v3/scheduler-stats/get_pools", .admin, 200),
   ]
 
