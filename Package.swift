@@ -95,11 +95,11 @@ let package = Package(
 
     .executableTarget(
       name: "pumice-coordinator",
-      dependencies: ["PumiceCoordinator", "PumiceModel", argumentParser, logging],
+      dependencies: ["PumiceCoordinator", "PumiceModel", "PumiceWire", argumentParser, logging],
       swiftSettings: settings),
     .executableTarget(
       name: "pumice-agent",
-      dependencies: ["PumiceAgent", argumentParser, configuration],
+      dependencies: ["PumiceAgent", "PumiceWire", argumentParser, configuration],
       swiftSettings: settings),
     .executableTarget(
       name: "pumice",

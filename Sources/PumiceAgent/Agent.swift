@@ -5,7 +5,7 @@ import HummingbirdTLS
 public import Logging
 import NIOSSL
 public import PumiceModel
-import PumiceWire
+public import PumiceWire
 public import ServiceLifecycle
 import UnixSignals
 
@@ -16,7 +16,11 @@ public struct Agent: Service {
   private let logger: Logger
 
   /// Opens everything; nothing runs yet. Throws when a folder, file or backend can't be used, saying what would help.
-  public init(_ configuration: AgentConfiguration, logger: Logger) async throws(StorageError) {
+  ///
+  /// - Parameter logLevel: What the whole process logs from on.
+  public init(
+    _ configuration: AgentConfiguration, logger: Logger, logLevel: LogLevel = LogLevel(.info)
+  ) async throws(StorageError) {
     let token = try SecretFile.token(in: configuration.tokenFile, calledBy: "token_file")
     let state = try await BlockingCalls.run { () throws(StorageError) in
       try StateDirectory(path: configuration.stateDirectory)
@@ -31,7 +35,7 @@ public struct Agent: Service {
         ? InMemoryRecordStore() : try await FileRecordStore.open("\(state.path)/exports", logger: logger),
       connections: configuration.hypervisor.kind == .memory
         ? InMemoryRecordStore() : try await FileRecordStore.open("\(state.path)/connections", logger: logger),
-      quiescence: quiescence, logger: logger)
+      quiescence: quiescence, logger: logger, logLevel: logLevel)
 
     let transport = HTTPTransport(authority: configuration.tls.authority)
     let reporter = try Self.reporter(configuration, node, transport, logger)
@@ -85,11 +89,15 @@ public struct Agent: Service {
     try await ServiceGroup(configuration: configuration).run()
   }
 
+  /// The one logger of an agent.
+  public static let loggerName = LogSetting.agentLogger
+
   /// A logger as agents use it: structured lines on standard error.
-  public static func logger(level: Logger.Level) -> Logger {
-    var logger = Logger(label: "pumice-agent") { label in StreamLogHandler.standardError(label: label) }
-    logger.logLevel = level
-    return logger
+  public static func logger(level: Logger.Level) -> Logger { logger(LogLevel(level)) }
+
+  /// The same, which logs from the level on that the process has now.
+  public static func logger(_ level: LogLevel) -> Logger {
+    Logger(label: loggerName) { LeveledLogHandler(StreamLogHandler.standardError(label: $0), from: level) }
   }
 
   // MARK: Parts

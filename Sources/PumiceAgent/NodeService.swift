@@ -10,7 +10,7 @@ import Synchronization
 /// may be cut off at any await by the end of the process: what it left is found by its repeat, by the removal of the
 /// resource, or by `restore`. It knows no time, and starts no tasks but to restore
 /// devices of the node, so that a simulation can repeat a run exactly.
-public final class NodeService: NodeAPI {
+public final class NodeService: LoggingNodeAPI {
   enum LockKey: Hashable, Sendable {
     /// Of the volume, its snapshots and its exports. Held inside that of an export, never the other way round; of two, the
     /// smaller one is taken first.
@@ -36,6 +36,7 @@ public final class NodeService: NodeAPI {
   /// `nil` on a node whose guests can't be asked to hold still.
   let quiescence: Quiescence?
   let logger: Logger
+  private let logLevel: LogLevel
   let locks = KeyedLock<LockKey>()
   let gate = RevisionGate()
   /// See `NodeReport.incarnation`.
@@ -47,10 +48,12 @@ public final class NodeService: NodeAPI {
   ///   - exports: What this node has promised to initiators; survives the agent.
   ///   - connections: What this node has promised to instances; survives the agent.
   ///   - dice: Where CHAP secrets come from.
+  ///   - logLevel: What the whole process logs from on.
   public init(
     _ identity: NodeIdentity, drivers: NodeDrivers, exports: any RecordStore<ExportRecord>,
     connections: any RecordStore<ConnectionRecord>, quiescence: Quiescence? = nil,
-    dice: some RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(), logger: Logger
+    dice: some RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(), logger: Logger,
+    logLevel: LogLevel = LogLevel(.info)
   ) {
     self.identity = identity
     self.drivers = drivers
@@ -61,6 +64,7 @@ public final class NodeService: NodeAPI {
     incarnation = dice.next()
     self.dice = Mutex(dice)
     self.logger = logger
+    self.logLevel = logLevel
   }
 
   func makeAccount(for attachment: AttachmentID) -> CHAPAccount {
@@ -85,6 +89,15 @@ public final class NodeService: NodeAPI {
     throw StorageError(
       .unavailable,
       "The agent of node \(identity.name) was restarted since the call was made; ask again once it has reported.")
+  }
+
+  public func logSetting() async throws(StorageError) -> LogSetting {
+    LogSetting(level: logLevel.value, logger: Agent.loggerName)
+  }
+
+  public func setLog(_ setting: LogSetting) async throws(StorageError) {
+    logLevel.set(setting.level)
+    logger.notice("level of the log set", metadata: ["level": "\(setting.level)"])
   }
 
   // MARK: What is there

@@ -19,6 +19,9 @@ import UnixSignals
 /// They start in this order and stop in the other one: first no more requests are taken in and those under way are answered,
 /// then no more work is begun, and last the store writes what is queued.
 public struct Coordinator: Service {
+  /// Its one logger.
+  public static let loggerName = "pumice-coordinator"
+
   private let services: [any Service]
   private let shutdown: @Sendable () async -> Void
   private let logger: Logger

@@ -4,7 +4,7 @@ public import PumiceModel
 /// A node's agent, over HTTP.
 ///
 /// A node that is away gives `unavailable`, one that does not answer in time `timeout`; what it did then is not known.
-public struct NodeClient: NodeAPI {
+public struct NodeClient: LoggingNodeAPI {
   private let transport: HTTPTransport
   private let peer: HTTPTransport.Peer
 
@@ -71,6 +71,14 @@ public struct NodeClient: NodeAPI {
 
   public func thawInstance(_ id: InstanceID, _ request: ThawRequest) async throws(StorageError) -> ThawAnswer {
     try await transport.send(.DELETE, "/v1/instances/\(id)/quiescence", request, to: peer, expecting: ThawAnswer.self)
+  }
+
+  public func logSetting() async throws(StorageError) -> LogSetting {
+    try await transport.get("/v1/log", of: peer, as: LogSetting.self)
+  }
+
+  public func setLog(_ setting: LogSetting) async throws(StorageError) {
+    try await transport.send(.PUT, "/v1/log", setting, to: peer)
   }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import PumiceAgent
+import PumiceWire
 
 struct RunCommand: AsyncParsableCommand {
   static let version = AgentVersion.current
@@ -15,7 +16,8 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     let configuration = try options.configuration()
-    let agent = try await Agent(configuration, logger: Agent.logger(level: configuration.logLevel))
+    let level = LogLevel(configuration.logLevel)
+    let agent = try await Agent(configuration, logger: Agent.logger(level), logLevel: level)
     try await agent.runUntilSignal()
   }
 }

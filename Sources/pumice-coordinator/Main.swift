@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import PumiceCoordinator
 import PumiceModel
+import PumiceWire
 
 @main
 struct PumiceCoordinatorCommand: AsyncParsableCommand {
@@ -73,7 +74,7 @@ struct PumiceCoordinatorCommand: AsyncParsableCommand {
       let settings = try CoordinatorConfiguration(file: file, environment: environment, flags: flags)
       let level = LogLevel(settings.logLevel)
       LoggingSystem.bootstrap { LeveledLogHandler(StreamLogHandler.standardError(label: $0), from: level) }
-      let logger = Logger(label: LogLevel.loggerName)
+      let logger = Logger(label: Coordinator.loggerName)
       coordinator = try await Coordinator.open(settings, logger: logger, logLevel: level) { address in
         print("pumice-coordinator listens on \(address)")
         fflush(nil)

@@ -93,6 +93,20 @@ import Testing
     }
   }
 
+  @Test func whatItLogsIsShownAndSetWhileItRuns() async throws {
+    try await withConfiguration { configuration, _ in
+      let level = LogLevel(.info)
+      let agent = try await Agent(configuration, logger: .silent, logLevel: level)
+      try await running(agent) { node in
+        let node = try #require(node as? any LoggingNodeAPI)
+        #expect(try await node.logSetting() == LogSetting(level: .info, logger: "pumice-agent"))
+        try await node.setLog(LogSetting(level: .debug))
+        #expect(level.value == .debug)
+        #expect(try await node.logSetting().level == .debug)
+      }
+    }
+  }
+
   @Test func aBackendThatIsGoneKeepsNobodyFromTheOthers() async throws {
     try await withConfiguration { configuration, _ in
       var configuration = configuration

@@ -10,6 +10,7 @@ public import PumiceWire
 ///     PUT    /v1/volumes/{id}  /v1/exports/{attachment}  /v1/connections/{attachment}
 ///     DELETE likewise, with a body that carries the revision
 ///     PUT, DELETE  /v1/instances/{id}/quiescence
+///     GET, PUT     /v1/log    of an agent that can be told
 ///     GET    /healthz    without a token
 ///
 /// Long work that is not done yet answers 202.
@@ -36,6 +37,7 @@ public struct NodeRoutes: Sendable {
     addExports(to: api.group("/exports/{id}"))
     addConnections(to: api.group("/connections/{id}"))
     addQuiescence(to: api.group("/instances/{id}/quiescence"))
+    if let node = node as? any LoggingNodeAPI { addLog(of: node, to: api.group("/log")) }
     return router
   }
 
@@ -92,6 +94,14 @@ public struct NodeRoutes: Sendable {
     }
     group.delete { request, context in
       Response.json(try await node.thawInstance(try context.identifier(), try await request.body()))
+    }
+  }
+
+  private func addLog(of node: any LoggingNodeAPI, to group: RouterGroup<BasicRequestContext>) {
+    group.get { _, _ in Response.json(try await node.logSetting()) }
+    group.put { request, _ in
+      try await node.setLog(try await request.body())
+      return Response(status: .noContent)
     }
   }
 

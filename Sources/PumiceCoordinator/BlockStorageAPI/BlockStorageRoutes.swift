@@ -25,6 +25,7 @@ struct BlockStorageRoutes {
     addTransfers(to: routes)
     addDefaultTypes(to: routes)
     addServiceActions(to: routes)
+    addServiceLogs(to: routes)
     addCapabilities(to: routes)
     addClusters(to: routes)
     addGroupTypes(to: routes)

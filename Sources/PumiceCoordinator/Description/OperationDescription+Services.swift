@@ -31,11 +31,11 @@ extension OperationDescription {
       "PUT v3/os-services/freeze", "Leave everything on a node as it is", body: host, 202),
     OperationDescription("PUT v3/os-services/thaw", "Take back a freeze", body: host, 202),
     OperationDescription(
-      "PUT v3/os-services/get-log", "Show what the coordinator logs", body: .object([:], optional: log), 200,
+      "PUT v3/os-services/get-log", "Show what services log", body: .object([:], optional: log), 200,
       .one(
         "log_levels", .list(.object(["binary": .text(), "host": .text(), "levels": .texts])))),
     OperationDescription(
-      "PUT v3/os-services/set-log", "Set what the coordinator logs",
+      "PUT v3/os-services/set-log", "Set what services log",
       body: .object(["level": .word(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])], optional: log), 202),
     cleanup("POST"), cleanup("PUT"),
     OperationDescription(

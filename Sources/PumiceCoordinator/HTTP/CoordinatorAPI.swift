@@ -1,6 +1,7 @@
 import Hummingbird
 import Logging
 import PumiceModel
+import PumiceWire
 
 /// Everything that the coordinator serves over HTTP.
 ///

@@ -34,6 +34,18 @@ import Testing
     try? WireJSON.decode(Progress.self, from: response.body.readableBytesView)
   }
 
+  @Test(arguments: [#"{"level": "loud"}"#, #"{"level": 3}"#, "{}", "debug"])
+  func aLevelThatThereIsNotIsRefused(body: String) async throws {
+    try await withClient { client in
+      try await client.execute(
+        uri: "/v1/log", method: .put, headers: Self.authorized, body: ByteBuffer(string: body)
+      ) { response in
+        #expect(response.status == .badRequest)
+        #expect(Self.error(response)?.code == "invalid")
+      }
+    }
+  }
+
   // MARK: Who may
 
   @Test(arguments: [
@@ -47,7 +59,7 @@ import Testing
         (.put, "/v1/volumes/\(VolumeID.random())"), (.put, "/v1/volumes/\(VolumeID.random())/revert"),
         (.put, "/v1/snapshots/\(SnapshotID.random())"), (.delete, "/v1/snapshots/\(SnapshotID.random())"),
         (.delete, "/v1/exports/\(AttachmentID.random())"),
-        (.put, "/v1/connections/nonsense"),
+        (.put, "/v1/connections/nonsense"), (.get, "/v1/log"), (.put, "/v1/log"),
       ] {
         let headers = header.map { HTTPFields([HTTPField(name: .authorization, value: $0)]) } ?? [:]
         try await client.execute(uri: path, method: method, headers: headers) { response in

@@ -2,6 +2,7 @@ import HTTPTypes
 import HashTreeCollections
 import Logging
 import PumiceModel
+import PumiceWire
 import Testing
 
 @testable import PumiceCoordinator
@@ -68,6 +69,7 @@ import Testing
         try await levels("{}") == [
           #"cinder-api coordinator ["pumice-coordinator": "INFO"]"#,
           #"cinder-scheduler coordinator ["pumice-coordinator": "INFO"]"#,
+          #"cinder-volume n1@ssd ["pumice-agent": "INFO"]"#,
         ])
       func set(_ body: String) async throws -> Int {
         try await coordinator.send(.put, "/v3/demo/os-services/set-log", body, version: "3.32").status
@@ -80,10 +82,45 @@ import Testing
       #expect(try await set(#"{"level": "ERROR", "prefix": "sqlalchemy"}"#) == 202)
       #expect(try await set(#"{"level": "ERROR", "server": "elsewhere"}"#) == 202)
       #expect(coordinator.api.logLevel.value == .debug, "None of these is ours.")
-      #expect(try await set(#"{"level": "ERROR", "binary": "cinder-volume"}"#) == 400)
       #expect(try await set(#"{"level": "LOUD"}"#) == 400)
       #expect(try await set(#"{"binary": "*"}"#) == 400)
       #expect(try await set(#"{"level": "INFO", "binary": "nova"}"#) == 400)
+    }
+  }
+
+  @Test func agentsAreToldWhatToLog() async throws {
+    let nodes = [FakeNode("n1"), FakeNode("n2")]
+    try await withCoordinator(nodes: nodes) { (coordinator) async throws in
+      func set(_ body: String) async throws -> Answer {
+        try await coordinator.send(.put, "/v3/demo/os-services/set-log", body, version: "3.32")
+      }
+      func levels(_ body: String) async throws -> [String: [String: String?]] {
+        let answer = try await coordinator.send(.put, "/v3/demo/os-services/get-log", body, version: "3.32")
+        return Dictionary(
+          uniqueKeysWithValues: answer["log_levels"].array.map {
+            ($0["host"].string ?? "", $0["levels"].object.mapValues(\.string))
+          })
+      }
+      #expect(try await set(#"{"level": "DEBUG", "binary": "cinder-volume", "server": "n2@ssd"}"#).status == 202)
+      #expect(nodes.map(\.logLevel) == [.info, .debug])
+      #expect(coordinator.api.logLevel.value == .info)
+      #expect(try await set(#"{"level": "WARNING", "server": "n1"}"#).status == 202)
+      #expect(nodes.map(\.logLevel) == [.warning, .debug])
+      let agents = #""binary": "cinder-volume""#
+      #expect(
+        try await levels("{\(agents)}") == [
+          "n1@ssd": ["pumice-agent": "WARNING"], "n2@ssd": ["pumice-agent": "DEBUG"],
+        ])
+      #expect(try await levels(#"{\#(agents), "prefix": "oslo", "server": "n1@ssd"}"#) == ["n1@ssd": [:]])
+      #expect(try await levels(#"{\#(agents), "server": "n9"}"#).isEmpty)
+      #expect(try await set(#"{"level": "ERROR", \#(agents), "prefix": "oslo"}"#).status == 202)
+      #expect(nodes.map(\.logLevel) == [.warning, .debug], "No logger is called so.")
+
+      nodes[1].failLogs(with: StorageError(.unavailable, "It is away."))
+      let failed = try await set(#"{"level": "ERROR", \#(agents)}"#)
+      #expect(failed.status == 503 && failed.message.contains("n2: It is away."), "\(failed.text)")
+      #expect(nodes[0].logLevel == .error, "One that is away keeps nobody else from it.")
+      #expect(try await levels("{\(agents)}") == ["n1@ssd": ["pumice-agent": "ERROR"], "n2@ssd": [:]])
     }
   }
 
@@ -95,6 +132,9 @@ import Testing
     let copy = logger
     level.set(.error)
     #expect(logger.logLevel == .error && copy.logLevel == .error)
+    level.set(.debug)
+    logger.logLevel = .warning
+    #expect(logger.logLevel == .warning && copy.logLevel == .debug, "One may be quieter, and none is louder.")
   }
 
   @Test func thereIsNothingToCleanUp() async throws {

@@ -1,9 +1,10 @@
+import Logging
 import PumiceModel
 import PumiceWire
 import Synchronization
 
 /// An agent in memory: does at once what it is asked, or fails as told.
-final class FakeNode: NodeAPI {
+final class FakeNode: LoggingNodeAPI {
   private struct State {
     var instances: [Instance]
     var volumes: [VolumeID: ByteCount] = [:]
@@ -31,6 +32,8 @@ final class FakeNode: NodeAPI {
     var freezeAnswer = FreezeAnswer(frozen: true)
     var freezeFailure: StorageError?
     var holdsStill = true
+    var logLevel = Logger.Level.info
+    var logFailure: StorageError?
   }
 
   let name: NodeName
@@ -89,6 +92,10 @@ final class FakeNode: NodeAPI {
     }
   }
 
+  /// From now on its log is neither shown nor set.
+  func failLogs(with error: StorageError?) { state.withLock { $0.logFailure = error } }
+
+  var logLevel: Logger.Level { state.withLock { $0.logLevel } }
   /// What was asked of volumes and snapshots, in its order.
   var calls: [String] { state.withLock { $0.calls } }
   /// The attachments that were to be connected, in their order.
@@ -280,6 +287,20 @@ final class FakeNode: NodeAPI {
 
   func removeConnection(_ id: AttachmentID, _ request: ConnectionRemoval) async throws(StorageError) {
     state.withLock { $0.connections[id] = nil }
+  }
+
+  func logSetting() async throws(StorageError) -> LogSetting {
+    try state.withLock { state throws(StorageError) in
+      if let failure = state.logFailure { throw failure }
+      return LogSetting(level: state.logLevel, logger: LogSetting.agentLogger)
+    }
+  }
+
+  func setLog(_ setting: LogSetting) async throws(StorageError) {
+    try state.withLock { state throws(StorageError) in
+      if let failure = state.logFailure { throw failure }
+      state.logLevel = setting.level
+    }
   }
 }
 

@@ -3,9 +3,6 @@ import Synchronization
 
 /// What the whole process logs from on. It can be changed while it runs, and is the configured one again after a restart.
 public final class LogLevel: Sendable {
-  /// The one logger of the coordinator.
-  public static let loggerName = "pumice-coordinator"
-
   private let level: Mutex<Logger.Level>
 
   public init(_ level: Logger.Level) { self.level = Mutex(level) }
@@ -19,16 +16,18 @@ public final class LogLevel: Sendable {
 public struct LeveledLogHandler: LogHandler {
   private var handler: any LogHandler
   private let level: LogLevel
+  /// From which level on this one logger is worth listening to.
+  private var ownLevel = Logger.Level.trace
 
   public init(_ handler: any LogHandler, from level: LogLevel) {
     self.handler = handler
     self.level = level
   }
 
-  /// Setting it has no effect: one logger's level is not the process's.
+  /// Setting it makes one logger quieter than the process, and never louder.
   public var logLevel: Logger.Level {
-    get { level.value }
-    set {}
+    get { max(level.value, ownLevel) }
+    set { ownLevel = newValue }
   }
 
   public var metadata: Logger.Metadata {
