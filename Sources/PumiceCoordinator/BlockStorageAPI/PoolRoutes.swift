@@ -26,24 +26,10 @@ extension BlockStorageRoutes {
       ])
     }
     // What lists can be narrowed by (3.33): for clients that ask before they filter.
-    routes.on(.get, "resource_filters", needs: .readVolumes, since: Microversion(3, 33)) { _ in
-      try Response.json([
-        "resource_filters": [
-          ResourceFilters(
-            resource: "volume",
-            filters: [
-              "name", "status", "metadata", "bootable", "availability_zone", "size", "created_at", "updated_at",
-              "consumes_quota",
-            ]),
-          ResourceFilters(
-            resource: "snapshot",
-            filters: ["name", "status", "volume_id", "metadata", "availability_zone", "consumes_quota"]),
-          ResourceFilters(resource: "group", filters: ["name", "status", "availability_zone"]),
-          ResourceFilters(resource: "group_snapshot", filters: ["name", "status", "group_id"]),
-          ResourceFilters(resource: "pool", filters: ["name", "volume_type"]),
-          ResourceFilters(resource: "volume_type", filters: ["is_public", "extra_specs"]),
-        ]
-      ])
+    routes.on(.get, "resource_filters", needs: .readVolumes, since: Microversion(3, 33)) { call in
+      let resource = call.query["resource"]
+      return try Response.json(
+        ["resource_filters": ResourceFilters.all.filter { resource == nil || $0.resource == resource }])
     }
   }
 }
@@ -51,6 +37,25 @@ extension BlockStorageRoutes {
 private struct ResourceFilters: Encodable {
   let resource: String
   let filters: [String]
+
+  static let all = [
+    ResourceFilters(
+      resource: "volume",
+      filters: [
+        "name", "status", "metadata", "bootable", "migration_status", "availability_zone", "group_id", "size",
+        "created_at", "updated_at", "consumes_quota",
+      ]),
+    ResourceFilters(
+      resource: "snapshot",
+      filters: ["name", "status", "volume_id", "metadata", "availability_zone", "consumes_quota"]),
+    ResourceFilters(resource: "group", filters: ["name", "status", "availability_zone"]),
+    ResourceFilters(resource: "group_snapshot", filters: ["name", "status", "group_id"]),
+    ResourceFilters(resource: "attachment", filters: ["volume_id", "instance_id"]),
+    ResourceFilters(
+      resource: "message", filters: ["resource_uuid", "resource_type", "request_id", "message_level"]),
+    ResourceFilters(resource: "pool", filters: ["name", "volume_type"]),
+    ResourceFilters(resource: "volume_type", filters: ["is_public", "extra_specs"]),
+  ]
 }
 
 /// A pool as Cinder's scheduler shows it; sizes are GiB with two decimals.

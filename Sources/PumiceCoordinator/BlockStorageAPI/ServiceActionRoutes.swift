@@ -1,4 +1,5 @@
 import HTTPTypes
+import HashTreeCollections
 import Hummingbird
 import Logging
 import PumiceModel
@@ -8,6 +9,11 @@ extension BlockStorageRoutes {
   func addServiceActions(to routes: Routes) {
     routes.on(.put, "os-services/freeze", needs: .writeServices) { try await Self.setFrozen(true, $0) }
     routes.on(.put, "os-services/thaw", needs: .writeServices) { try await Self.setFrozen(false, $0) }
+    for (path, since) in [("failover_host", Microversion(3, 0)), ("failover", Microversion(3, 26))] {
+      routes.on(.put, RouterPath("os-services/\(path)"), needs: .writeServices, since: since) {
+        try await Self.failOver($0)
+      }
+    }
     // openstacksdk sends PUT.
     for method in [HTTPRequest.Method.post, .put] {
       routes.on(method, "workers/cleanup", needs: .writeServices, since: Microversion(3, 24)) {
@@ -30,6 +36,20 @@ extension BlockStorageRoutes {
       throw StorageError.invalid("resource_type", "must be Volume or Snapshot, not '\(kind.prefix(40))'.")
     }
     return try Response.json(["cleaning": [String](), "unavailable": []], status: .accepted)
+  }
+
+  private static func failOver(_ call: Call) async throws -> Response {
+    let fields = try await call.body()
+    try fields.refuseUnknown(except: ["host", "backend_id", "cluster"])
+    try fields.refuseUnsupported(["cluster"])
+    _ = try fields.text("backend_id")
+    let host = try fields.requiredText("host")
+    let name = NodeName(host.prefix { $0 != "@" })
+    guard call.tables.nodes[name] != nil else {
+      throw StorageError(.notFound, "Service \(host) could not be found.")
+    }
+    try requireBackend(of: host, on: name, call.tables)
+    throw StorageError(.unsupported, "What lies on \(host) is replicated nowhere, so there is nothing to fail over to.")
   }
 
   private static func setFrozen(_ isFrozen: Bool, _ call: Call) async throws -> Response {

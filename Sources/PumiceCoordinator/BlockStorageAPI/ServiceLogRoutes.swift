@@ -106,14 +106,14 @@ private struct LogChoice {
     }
   }
 
-  /// Throws `unavailable` unless all did what they were asked.
+  /// Throws `conflict` unless all did what they were asked.
   static func requireSuccess(_ answers: [NodeName: Result<Void, StorageError>]) throws(StorageError) {
     let failures = answers.compactMap { name, answer in
       if case .failure(let error) = answer { (name, error.message) } else { nil }
     }.sorted { $0.0 < $1.0 }
     guard let (name, message) = failures.first else { return }
     throw StorageError(
-      .unavailable,
+      .conflict,
       "The log of \(failures.count) of \(answers.count) nodes could not be set, such as that of \(name): \(message)")
   }
 }

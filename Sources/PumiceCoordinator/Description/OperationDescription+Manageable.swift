@@ -35,7 +35,9 @@ extension OperationDescription {
   }
 
   private static func lists(_ path: String, _ kind: String, of element: Schema) -> [OperationDescription] {
-    let query = paging.merging(["host": .text()]) { one, _ in one }
+    let query = paging.merging([
+      "host": .text(), "sort": .pattern("^(size|reference)(:(asc|desc))?$"),
+    ]) { one, _ in one }
     let list = page("manageable-\(kind)s", of: element)
     return [
       OperationDescription("GET v3/\(path)", "List \(kind)s of a node", query: query, 200, list),

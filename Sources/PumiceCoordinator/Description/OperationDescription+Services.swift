@@ -6,6 +6,9 @@ extension OperationDescription {
     "server": .text().orNull(), "prefix": .text().orNull(),
   ]
 
+  private static let failover = Schema.object(
+    ["host": .text(atLeast: 1)], optional: ["backend_id": .text().orNull()])
+
   /// What operators set, beside services' being on or off.
   static let services: [OperationDescription] = [
     OperationDescription(
@@ -34,6 +37,11 @@ extension OperationDescription {
       "PUT v3/os-services/get-log", "Show what services log", body: .object([:], optional: log), 200,
       .one(
         "log_levels", .list(.object(["binary": .text(), "host": .text(), "levels": .texts])))),
+    OperationDescription(
+      "PUT v3/os-services/failover_host", "Have a replicated backend fail over, of which there is none", body: failover,
+      400),
+    OperationDescription(
+      "PUT v3/os-services/failover", "Have a replicated backend fail over, of which there is none", body: failover, 400),
     OperationDescription(
       "PUT v3/os-services/set-log", "Set what services log",
       body: .object(["level": .word(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])], optional: log), 202),

@@ -149,6 +149,10 @@ import Testing
         #expect([400, 404].contains(answer.status), "\(query): \(answer.text)")
       }
 
+      let filters = try await coordinator.get("/v3/demo/resource_filters?resource=group", version: version)
+      #expect(filters["resource_filters"].array.map { $0["resource"].string } == ["group"])
+      #expect(filters["resource_filters"][0]["filters"].array.contains(.string("status")))
+
       let group = try await coordinator.group(type: "other")
       try await coordinator.volumeInside(group)
       for _ in 0..<2 { _ = try await coordinator.snapshot(ofGroup: group) }

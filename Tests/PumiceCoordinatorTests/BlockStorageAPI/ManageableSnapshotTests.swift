@@ -106,6 +106,28 @@ import Testing
     }
   }
 
+  @Test func whatIsListedIsSortedAndANodeThatIsAwayIsNoFailureOfOurs() async throws {
+    let node = FakeNode("n1")
+    try await withCoordinator(nodes: [node]) { coordinator in
+      for size in [2, 3, 1] { try await coordinator.snapshot(of: try await coordinator.volume(size: size)) }
+      func sizes(_ sort: String) async throws -> [Int?] {
+        try await coordinator.get("/v3/demo/os-snapshot-manage?host=n1@ssd&\(sort)")["manageable-snapshots"].array
+          .map { $0["size"].int }
+      }
+      #expect(try await sizes("sort=size:asc") == [1, 2, 3])
+      #expect(try await sizes("sort_key=size") == [3, 2, 1])
+      #expect(try await sizes("sort=size&limit=1") == [3])
+      #expect(try await sizes("sort=reference:desc,size:asc").count == 3)
+      for sort in ["sort=color", "sort=size:up", "sort=:"] {
+        #expect(try await coordinator.get("/v3/demo/os-snapshot-manage?host=n1@ssd&\(sort)").status == 400, "\(sort)")
+      }
+      let (report, api) = (FakeNode("n2").currentReport, coordinator.api)
+      try await api.store.write { try $0.observe(report, policy: api.policy, at: api.surroundings.now()) }
+      let away = try await coordinator.get("/v3/demo/os-snapshot-manage?host=n2@ssd")
+      #expect(away.status == 400 && away.message.contains("n2 does not answer"), "\(away.text)")
+    }
+  }
+
   @Test func whatIsNoSnapshotOfTheVolumeIsRefused() async throws {
     let node = FakeNode("n1")
     try await withCoordinator(nodes: [node]) { coordinator in

@@ -88,6 +88,23 @@ import Testing
     }
   }
 
+  @Test func nothingIsReplicatedSoNothingFailsOver() async throws {
+    try await withCoordinator { (coordinator) async throws in
+      for path in ["failover_host", "failover"] {
+        func fail(_ body: String) async throws -> Answer {
+          try await coordinator.send(.put, "/v3/demo/os-services/\(path)", body, version: "3.26")
+        }
+        let refused = try await fail(#"{"host": "n1@ssd", "backend_id": null}"#)
+        #expect(refused.status == 400 && refused.message.contains("replicated nowhere"), "\(refused.text)")
+        #expect(try await fail(#"{"host": "n9@ssd"}"#).status == 404)
+        #expect(try await fail("{}").status == 400)
+      }
+      let early = try await coordinator.send(
+        .put, "/v3/demo/os-services/failover", #"{"host": "n1@ssd"}"#, version: "3.25")
+      #expect(early.status == 404)
+    }
+  }
+
   @Test func agentsAreToldWhatToLog() async throws {
     let nodes = [FakeNode("n1"), FakeNode("n2")]
     try await withCoordinator(nodes: nodes) { (coordinator) async throws in
@@ -118,7 +135,7 @@ import Testing
 
       nodes[1].failLogs(with: StorageError(.unavailable, "It is away."))
       let failed = try await set(#"{"level": "ERROR", \#(agents)}"#)
-      #expect(failed.status == 503 && failed.message.contains("n2: It is away."), "\(failed.text)")
+      #expect(failed.status == 400 && failed.message.contains("n2: It is away."), "\(failed.text)")
       #expect(nodes[0].logLevel == .error, "One that is away keeps nobody else from it.")
       #expect(try await levels("{\(agents)}") == ["n1@ssd": ["pumice-agent": "ERROR"], "n2@ssd": [:]])
     }

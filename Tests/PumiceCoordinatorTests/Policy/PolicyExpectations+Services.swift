@@ -9,6 +9,8 @@ extension PolicyExpectation {
     .init("PUT v3/os-quota-class-sets/{class}", .admin, 200, body: #"{"quota_class_set": {"volumes": 20}}"#),
     .init("PUT v3/os-services/freeze", .admin, 202, body: #"{"host": "n1@ssd"}"#),
     .init("PUT v3/os-services/thaw", .admin, 202, body: #"{"host": "n1@ssd"}"#),
+    .init("PUT v3/os-services/failover_host", .admin, 400, body: #"{"host": "n1@ssd"}"#),
+    .init("PUT v3/os-services/failover", .admin, 400, body: #"{"host": "n1@ssd"}"#),
     .init("PUT v3/os-services/get-log", .admin, 200, body: "{}"),
     .init("PUT v3/os-services/set-log", .admin, 202, body: #"{"level": "INFO"}"#),
     .init("POST v3/workers/cleanup", .admin, 202, body: "{}"),
