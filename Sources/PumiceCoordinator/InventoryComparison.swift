@@ -45,7 +45,7 @@ struct InventoryComparison {
       guard let row = known.volumes[stored.id] else {
         add(
           .orphanVolume, "\(stored.id)", "\(pool) has a volume of \(stored.size) that the store does not know.",
-          "Look at its description on the node; nothing unknown is ever erased by itself.")
+          "Have it managed, or look at its description on the node; nothing unknown is ever erased by itself.")
         continue
       }
       if row.state == .deleted {
@@ -124,7 +124,7 @@ struct InventoryComparison {
         add(
           .orphanSnapshot, stored.id,
           "\(pool) has a snapshot of volume \(stored.volume), of \(stored.size), that the store does not know.",
-          "Look at its description on the node; nothing unknown is ever erased by itself.")
+          "Have it managed, or look at its description on the node; nothing unknown is ever erased by itself.")
         continue
       }
       if row.pool == pool { present.insert(row.id) }
