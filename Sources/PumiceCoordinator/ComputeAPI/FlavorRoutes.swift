@@ -167,7 +167,7 @@ extension ComputeRoutes {
       .sorted { ($0.vcpus, $0.memory) < ($1.vcpus, $1.memory) }
   }
 
-  /// The flavors that a list is narrowed to. All are public, have no disk, and are in the order of their size.
+  /// The flavors that a list is narrowed to. All are public, and have no disk.
   private static func wanted(_ call: Call) throws -> [Flavor] {
     let query = call.query
     if call.version >= Microversion(2, 75) {
@@ -179,7 +179,7 @@ extension ComputeRoutes {
     // For admins alone there are flavors that are not public; `None` is both.
     let isPublic = query["is_public"].flatMap { Bool(openStack: $0) }
     if call.caller.role == .admin, isPublic == false { return [] }
-    return flavors(call).filter { $0.mebibytes >= memory }
+    return try ListOrder(flavors: query).sorted(flavors(call).filter { $0.mebibytes >= memory })
   }
 
   private static func page(_ call: Call) throws -> ([Flavor], [Link]?) {

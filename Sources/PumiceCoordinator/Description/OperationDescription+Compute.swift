@@ -2,6 +2,7 @@ extension OperationDescription {
   private static let servers = paging.merging([
     "name": .text(), "status": .word(["ACTIVE", "SHUTOFF", "PAUSED"]), "host": .text(), "all_tenants": .flag,
     "deleted": .flag, "locked": .flag, "flavor": .text(),
+    "sort_key": .word(["display_name", "uuid", "created_at", "vm_state"]), "sort_dir": .word(["asc", "desc"]),
   ]) { one, _ in one }
   private static let flavors = paging.merging(["minRam": .integer(0...1024), "minDisk": .integer(0...1)]) { one, _ in
     one

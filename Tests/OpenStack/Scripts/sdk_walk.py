@@ -66,6 +66,11 @@ for one in many:
 
 # On a guest.
 server = cloud.compute.find_server(guest, ignore_missing=False)
+assert [each.id for each in cloud.list_servers()] == [server.id] and cloud.get_server(guest).status == "ACTIVE"
+assert [each.id for each in cloud.compute.servers(status="ACTIVE", sort_key="display_name", sort_dir="asc")] == [server.id]
+assert [(each.ram, each.extra_specs) for each in cloud.list_flavors(get_extra=True)] == [(192, {})]
+assert list(cloud.compute.flavors(min_ram=193)) == [] and cloud.list_availability_zone_names() == ["nova"]
+assert cloud.get_compute_limits().total_cores_used == 1
 cloud.attach_volume(server, storage.get_volume(volume), wait=True, timeout=60)
 volume = storage.get_volume(volume)
 assert volume.status == "in-use" and volume.attachments[0]["server_id"] == server.id, volume

@@ -86,6 +86,44 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ("", ["vm-1", "vm-2"]), ("sort_key=display_name", ["vm-2", "vm-1"]), ("sort_dir=desc", ["vm-1", "vm-2"]),
+    ("sort_key=display_name&sort_dir=asc", ["vm-1", "vm-2"]), ("sort_key=vm_state&sort_dir=desc", ["vm-2", "vm-1"]),
+    ("sort_key=host&sort_dir=asc&sort_key=power_state&sort_dir=desc", ["vm-2", "vm-1"]),
+    ("sort_key=host&sort_key=power_state&sort_dir=desc", ["vm-2", "vm-1"]),
+    ("sort_key=locked&sort_dir=desc", ["vm-1", "vm-2"]),
+    ("sort_key=display_name&limit=1", ["vm-2"]),
+    ("sort_key=display_name&marker=\(ComputeFixture.other.id)", ["vm-1"]),
+  ])
+  func listsAreInTheOrderThatIsAskedFor(query: String, names: [String]) async throws {
+    try await ComputeFixture.with { (coordinator) async throws in
+      let answer = try await coordinator.compute(.get, "servers?\(query)")
+      #expect(answer["servers"].array.compactMap { $0["name"].string } == names, "\(answer.text)")
+    }
+  }
+
+  @Test(arguments: [
+    "servers?sort_key=colour", "servers?sort_key=uuid&sort_dir=up", "servers?sort_key=uuid&sort_dir=asc&sort_dir=asc",
+    "flavors?sort_key=colour",
+  ])
+  func anOrderThatIsNoneIsRefused(path: String) async throws {
+    try await ComputeFixture.with { (coordinator) async throws in
+      let answer = try await coordinator.compute(.get, path)
+      #expect(answer.status == 400 && answer.message.contains("sort_"), "\(answer.text)")
+    }
+  }
+
+  @Test func flavorsAreInTheOrderThatIsAskedFor() async throws {
+    try await ComputeFixture.with { (coordinator) async throws in
+      for (query, first) in [
+        ("", "1x0MiB"), ("?sort_key=memory_mb&sort_dir=desc", "2x512MiB"), ("?sort_key=vcpus", "1x0MiB"),
+      ] {
+        let flavors = try await coordinator.compute(.get, "flavors\(query)")["flavors"]
+        #expect(flavors[0]["id"] == .string(first), "\(query)")
+      }
+    }
+  }
+
   @Test(arguments: ["servers", "servers/detail", "flavors", "flavors/detail"])
   func aMarkerThatIsNoneIsAWrongQuery(path: String) async throws {
     try await ComputeFixture.with { (coordinator) async throws in
