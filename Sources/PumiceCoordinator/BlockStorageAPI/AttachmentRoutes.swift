@@ -19,14 +19,7 @@ private struct AttachmentResource: Encodable {
     id = attachment.id.description
     volumeID = attachment.volume.description
     instance = attachment.instance?.description
-    status =
-      switch attachment.state {
-      case .reserved: "reserved"
-      case .attaching: "attaching"
-      case .attached: "attached"
-      case .detaching, .withdrawing: "detaching"
-      case .detached: "detached"
-      }
+    status = attachment.status
     guard detailed else { return }
     attachMode = attachment.mode.rawValue
     attachedAt = OrNull(wrappedValue: attachment.attachedAt?.cinder)
@@ -41,6 +34,32 @@ private struct AttachmentResource: Encodable {
     case attachedAt = "attached_at"
     case detachedAt = "detached_at"
     case connectionInfo = "connection_info"
+  }
+}
+
+extension Attachment {
+  fileprivate func passes(_ query: Query, isForAll: Bool) -> Bool {
+    query.items.allSatisfy { name, value in
+      switch name {
+      case "volume_id": volume == VolumeID(value)
+      case "instance_id": instance.map { $0 == InstanceID(value) } ?? false
+      case "id": id == AttachmentID(value)
+      case "status", "attach_status": status == value
+      case "project_id", "tenant_id": !isForAll || project == value
+      default: true
+      }
+    }
+  }
+
+  /// In Cinder's words.
+  fileprivate var status: String {
+    switch state {
+    case .reserved: "reserved"
+    case .attaching: "attaching"
+    case .attached: "attached"
+    case .detaching, .withdrawing: "detaching"
+    case .detached: "detached"
+    }
   }
 }
 
@@ -141,12 +160,21 @@ extension BlockStorageRoutes {
 
   private static func list(_ call: Call, detailed: Bool) throws -> Response {
     let isForAll = try call.query.flag("all_tenants") && call.caller.role == .admin
-    let (volume, instance) = (call.query["volume_id"], call.query["instance_id"])
-    let found = call.tables.attachments.values.filter { attachment in
-      attachment.holdsVolume && (isForAll || attachment.project == call.caller.project)
-        && (volume.map { attachment.volume.description == $0 } ?? true)
-        && (instance.map { attachment.instance?.description == $0 } ?? true)
-    }.sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) }
+    try call.refuseUnknownFilters(
+      of: "attachments",
+      except: ["volume_id", "instance_id", "status", "attach_status", "id", "project_id", "tenant_id"])
+    let sort = try ListSort<Attachment>(
+      call.query,
+      [
+        "id": { $0.id.order(to: $1.id) }, "volume_id": { $0.volume.order(to: $1.volume) },
+        "status": { $0.status.order(to: $1.status) }, "created_at": { $0.createdAt.order(to: $1.createdAt) },
+      ])
+    let all = call.tables.attachments.values.filter {
+      $0.holdsVolume && (isForAll || $0.project == call.caller.project)
+    }
+    let found = sort.applied(
+      to: all.filter { $0.passes(call.query, isForAll: isForAll) }
+        .sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) })
     let (slice, hasMore) = try Page(call.query).slice(of: found) { $0.id.description }
     var list = AttachmentList(attachments: slice.map { AttachmentResource($0, detailed: detailed) })
     if hasMore, let last = slice.last { list.links = [call.nextPage(after: last.id.description)] }

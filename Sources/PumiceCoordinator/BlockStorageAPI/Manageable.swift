@@ -102,45 +102,17 @@ private struct ManageableResource: Encodable {
   }
 }
 
-/// The order of a list: `sort=size:desc,reference:asc`, or the older `sort_key` and `sort_dir`.
-private struct ManageableSort {
-  private enum Key: String { case size, reference }
-
-  private var keys: [(key: Key, isAscending: Bool)] = []
-
-  init(_ query: Query) throws(StorageError) {
-    let text = query["sort"] ?? query["sort_key"].map { "\($0):\(query["sort_dir"] ?? "desc")" } ?? ""
-    for part in text.split(separator: ",") {
-      let pair = part.split(separator: ":", maxSplits: 1).map { String($0).trimmed }
-      guard let key = pair.first.flatMap({ Key(rawValue: $0) }) else {
-        throw .invalid("sort", "can be by size or reference, not by '\(part.prefix(40))'.")
-      }
-      let direction = pair.count == 2 ? pair[1] : "desc"
-      guard direction == "asc" || direction == "desc" else {
-        throw .invalid("sort", "can be asc or desc, not '\(direction.prefix(40))'.")
-      }
-      keys.append((key, direction == "asc"))
-    }
-  }
-
-  /// Those that are equal by all keys go by id.
-  func precedes<Thing: Manageable>(_ left: Thing, _ right: Thing) -> Bool {
-    for (key, isAscending) in keys {
-      let order = key == .size ? left.size.order(to: right.size) : left.id.order(to: right.id)
-      if order != 0 { return (order < 0) == isAscending }
-    }
-    return left.id < right.id
-  }
-}
-
 extension Call {
   /// What there is of a kind on the host that the query names.
   func listManageable<Thing: Manageable>(_ kind: Thing.Type, isDetailed: Bool) async throws -> Response {
     guard let host = query["host"] else { throw StorageError.invalid("host", "is required.") }
     let (node, inventory) = try await inventory(of: host)
     let tables = tables
-    let sort = try ManageableSort(query)
-    let found = Thing.all(in: inventory).filter { $0.isOn(host, of: node) }.sorted { sort.precedes($0, $1) }
+    let sort = try ListSort<Thing>(
+      query, byDefault: "reference",
+      ["size": { $0.size.order(to: $1.size) }, "reference": { $0.id.order(to: $1.id) }])
+    let found = sort.applied(
+      to: Thing.all(in: inventory).filter { $0.isOn(host, of: node) }.sorted { $0.id < $1.id })
     let (slice, hasMore) = try Page(query).slice(of: found) { $0.id.description }
     let fragments = try slice.map {
       try JSONBytes.encode(

@@ -19,7 +19,7 @@ private struct MessageResource: Encodable {
   init(_ message: UserMessage, _ call: Call) {
     id = message.id.description
     resourceType = message.resourceType
-    eventID = "VOLUME_\(message.resourceType)_\(message.action.rawValue)_001"
+    eventID = message.eventID
     userMessage = message.text
     resourceUUID = message.resourceID
     createdAt = message.createdAt.cinder
@@ -48,6 +48,7 @@ private struct MessageResource: Encodable {
 extension UserMessage {
   /// The kind of thing that it is about, as Cinder calls it.
   fileprivate var resourceType: String { snapshot == nil ? "VOLUME" : "VOLUME_SNAPSHOT" }
+  fileprivate var eventID: String { "VOLUME_\(resourceType)_\(action.rawValue)_001" }
   fileprivate var resourceID: String { snapshot?.description ?? "\(volume)" }
 }
 
@@ -65,14 +66,27 @@ extension BlockStorageRoutes {
   func addMessages(to routes: Routes) {
     let since = Microversion(3, 3)
     routes.on(.get, "messages", needs: .readMessages, since: since) { call in
+      try call.refuseUnknownFilters(
+        of: "messages", except: ["resource_uuid", "resource_type", "message_level", "request_id", "event_id"])
+      let sort = try ListSort<UserMessage>(
+        call.query,
+        [
+          "id": { $0.id.order(to: $1.id) }, "event_id": { $0.eventID.order(to: $1.eventID) },
+          "resource_type": { $0.resourceType.order(to: $1.resourceType) },
+          "resource_uuid": { $0.resourceID.order(to: $1.resourceID) },
+          "request_id": { ($0.requestID ?? "").order(to: $1.requestID ?? "") },
+          "created_at": { $0.createdAt.order(to: $1.createdAt) },
+        ])
       var found = call.tables.messages.values.filter { $0.project == call.caller.project }
       if call.version >= Microversion(3, 5) {
         if let id = call.query["resource_uuid"] { found.removeAll { $0.resourceID != id } }
         if let type = call.query["resource_type"] { found.removeAll { $0.resourceType != type.uppercased() } }
         if let level = call.query["message_level"], level.uppercased() != "ERROR" { found = [] }
         if let request = call.query["request_id"] { found.removeAll { $0.requestID != request } }
+        if let event = call.query["event_id"] { found.removeAll { $0.eventID != event } }
       }
       found.sort { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) }
+      found = sort.applied(to: found)
       let (slice, hasMore) = try Page(call.query).slice(of: found) { $0.id.description }
       var list = MessageList(messages: slice.map { MessageResource($0, call) })
       if hasMore, let last = slice.last { list.links = [call.nextPage(after: last.id.description)] }

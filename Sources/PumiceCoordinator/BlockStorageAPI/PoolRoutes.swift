@@ -50,9 +50,9 @@ private struct ResourceFilters: Encodable {
       filters: ["name", "status", "volume_id", "metadata", "availability_zone", "consumes_quota"]),
     ResourceFilters(resource: "group", filters: ["name", "status", "availability_zone"]),
     ResourceFilters(resource: "group_snapshot", filters: ["name", "status", "group_id"]),
-    ResourceFilters(resource: "attachment", filters: ["volume_id", "instance_id"]),
+    ResourceFilters(resource: "attachment", filters: ["volume_id", "status", "instance_id", "attach_status"]),
     ResourceFilters(
-      resource: "message", filters: ["resource_uuid", "resource_type", "request_id", "message_level"]),
+      resource: "message", filters: ["resource_uuid", "resource_type", "event_id", "request_id", "message_level"]),
     ResourceFilters(resource: "pool", filters: ["name", "volume_type"]),
     ResourceFilters(resource: "volume_type", filters: ["is_public", "extra_specs"]),
   ]

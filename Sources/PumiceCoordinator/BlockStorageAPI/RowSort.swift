@@ -8,36 +8,16 @@ struct RowSort<Row: ListedRow>: Sendable {
   var isDefault: Bool { keys.isEmpty }
 
   init(_ query: Query) throws(StorageError) {
-    if let sort = query["sort"] {
-      for part in sort.split(separator: ",") {
-        let pair = part.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map {
-          String($0).trimmed
-        }
-        keys.append((try Self.key(pair[0]), try Self.isAscending(pair.count == 2 ? pair[1] : "desc", "sort")))
-      }
-    } else if query["sort_key"] != nil || query["sort_dir"] != nil {
-      keys = [
-        (try Self.key(query["sort_key"] ?? "created_at"), try Self.isAscending(query["sort_dir"] ?? "desc", "sort_dir"))
-      ]
-    }
+    for term in try SortTerm.all(in: query) { keys.append((try Self.key(term.name), term.isAscending)) }
     if keys.count == 1, keys[0].key == .createdAt, !keys[0].isAscending { keys = [] }
   }
 
   private static func key(_ text: String) throws(StorageError) -> Row.SortKey {
     if text == "display_name" { return .name }
     guard let key = Row.SortKey(rawValue: text) else {
-      let known = Row.SortKey.allCases.map(\.rawValue).joined(separator: ", ")
-      throw .invalid("sort", "can be by \(known), not by '\(text.prefix(40))'.")
+      throw SortTerm.unknown(text, among: Row.SortKey.allCases.map(\.rawValue))
     }
     return key
-  }
-
-  private static func isAscending(_ text: String, _ field: String) throws(StorageError) -> Bool {
-    switch text {
-    case "asc": true
-    case "desc", "": false
-    default: throw .invalid(field, "can be asc or desc, not '\(text.prefix(40))'.")
-    }
   }
 
   /// Whether one row comes before another; rows that are equal by all keys go by id, so that the order is always the same.

@@ -128,8 +128,15 @@ extension BlockStorageRoutes {
 
   private static func list(_ call: Call, at path: String, isDetailed: Bool) throws -> Response {
     let isForAll = try call.query.flag("all_tenants") && call.caller.role == .admin
-    let found = call.tables.transfers.values.filter { isForAll || $0.project == call.caller.project }
-      .sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) }
+    let sort = try ListSort<Transfer>(
+      call.query,
+      [
+        "id": { $0.id.order(to: $1.id) }, "name": { $0.name.order(to: $1.name) },
+        "volume_id": { $0.volume.order(to: $1.volume) }, "created_at": { $0.createdAt.order(to: $1.createdAt) },
+      ])
+    let found = sort.applied(
+      to: call.tables.transfers.values.filter { isForAll || $0.project == call.caller.project }
+        .sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) })
     let (slice, hasMore) = try Page(call.query).slice(of: found) { $0.id.description }
     var list = TransferList(
       transfers: slice.map { TransferResource($0, of: call, at: path, isDetailed: isDetailed) })

@@ -1,4 +1,7 @@
 extension OperationDescription {
+  private static let attachmentLists = sortedPaging.merging([
+    "volume_id": .id, "instance_id": .id, "status": .text(), "all_tenants": .flag,
+  ]) { one, _ in one }
   private static let mode = Schema.word(["rw", "ro"]).orNull()
   /// As os-brick says it; the other members are for other protocols than iSCSI.
   private static let connector = Schema.object(
@@ -17,9 +20,10 @@ extension OperationDescription {
   static let clients: [OperationDescription] =
     [
       OperationDescription(
-        "GET v3/attachments", "List attachments", query: paging, 200, page("attachments", of: .shared("attachment"))),
+        "GET v3/attachments", "List attachments", query: attachmentLists, 200,
+        page("attachments", of: .shared("attachment"))),
       OperationDescription(
-        "GET v3/attachments/detail", "List attachments in full", query: paging, 200,
+        "GET v3/attachments/detail", "List attachments in full", query: attachmentLists, 200,
         page("attachments", of: .shared("attachment"))),
       OperationDescription("GET v3/attachments/{id}", "Show an attachment", 200, attachment),
       OperationDescription(

@@ -8,7 +8,7 @@ extension OperationDescription {
 
   private static func transfers(at path: String, offer: [String: Schema]) -> [OperationDescription] {
     let detail = Schema.shown(members.merging(["created_at": .text()]) { one, _ in one })
-    let query = paging.merging(["all_tenants": .flag]) { one, _ in one }
+    let query = sortedPaging.merging(["all_tenants": .flag]) { one, _ in one }
     return [
       OperationDescription(
         "GET v3/\(path)", "List offers of volumes", query: query, 200, page("transfers", of: .shown(members))),

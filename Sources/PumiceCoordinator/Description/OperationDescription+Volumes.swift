@@ -78,8 +78,9 @@ extension OperationDescription {
         body: .one("os-show_image_metadata", .object([:]).orNull()), 200, .one("metadata", .texts)),
       OperationDescription(
         "GET v3/messages", "List messages",
-        query: paging.merging([
+        query: sortedPaging.merging([
           "resource_uuid": .id, "resource_type": .text(), "message_level": .text(), "request_id": .text(),
+          "event_id": .text(),
         ]) { one, _ in one }, 200, page("messages", of: .shared("message"))),
       OperationDescription("GET v3/messages/{id}", "Show a message", 200, .one("message", .shared("message"))),
       OperationDescription("DELETE v3/messages/{id}", "Delete a message", 204),

@@ -79,6 +79,12 @@ extension OperationDescription {
     "limit": .integer(0...1000), "offset": .integer(0...1000), "marker": .id,
   ]
 
+  /// What lists take that can be sorted.
+  static let sortedPaging = paging.merging([
+    "sort": .pattern("^(id|created_at)(:(asc|desc))?$"), "sort_key": .word(["id", "created_at"]),
+    "sort_dir": .word(["asc", "desc"]),
+  ]) { one, _ in one }
+
   /// A page of a list: `{"volumes": […], "volumes_links": […]}`.
   static func page(_ collection: String, of element: Schema, links name: String? = nil) -> Schema {
     .object(
