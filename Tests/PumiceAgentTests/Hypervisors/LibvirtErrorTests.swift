@@ -37,11 +37,13 @@ import Testing
       (VIR_ERR_NO_SECRET, "Secret not found"), (VIR_ERR_DEVICE_MISSING, "device not found"),
       (VIR_ERR_INTERNAL_ERROR, "no device found with alias ua-1"),
       (VIR_ERR_OPERATION_FAILED, "unable to execute QEMU command 'device_del': Device 'ua-1' not found"),
+      (VIR_ERR_INVALID_ARG, "invalid argument: disk 'vda' not found in domain"),
     ] {
       #expect(LibvirtError(code: code, message: message).isAbsence, "\(message)")
     }
     #expect(!LibvirtError(code: VIR_ERR_RPC, message: "connection not found").isAbsence)
     #expect(!LibvirtError(code: VIR_ERR_INTERNAL_ERROR, message: "monitor is gone").isAbsence)
+    #expect(!LibvirtError(code: VIR_ERR_INVALID_ARG, message: "invalid argument: unsupported flags").isAbsence)
   }
 
   @Test func nobodyListeningIsUnavailable() async throws {

@@ -37,6 +37,8 @@ struct LibvirtError: Error, Sendable, CustomStringConvertible {
     // Where libvirt has no code for it: QEMU's words, and those of `virDomainDetachDeviceAlias`.
     case VIR_ERR_OPERATION_FAILED, VIR_ERR_INTERNAL_ERROR:
       message.contains("not found") || message.contains("no device found")
+    // Of a disk that a call names by its target.
+    case VIR_ERR_INVALID_ARG: message.contains("not found in domain")
     default: false
     }
   }

@@ -36,11 +36,16 @@ extension DomainHandle {
     return Progress(done: job.end == 0 ? 0 : min(Double(job.cur) / Double(job.end), 0.99))
   }
 
-  /// What libvirt knows to be under way with a disk.
+  /// What libvirt knows to be under way with a disk; `nil` for nothing, and where there is no such disk.
   func job(on device: String, _ attempt: String) throws(StorageError) -> virDomainBlockJobInfo? {
     var job = virDomainBlockJobInfo()
     let found = virDomainGetBlockJobInfo(pointer, device, &job, 0)
-    guard found >= 0 else { throw LibvirtError().storageError(attempt) }
+    guard found >= 0 else {
+      let error = LibvirtError()
+      // The guest may have let go of the disk meanwhile.
+      if error.isAbsence { return nil }
+      throw error.storageError(attempt)
+    }
     return found == 1 ? job : nil
   }
 
