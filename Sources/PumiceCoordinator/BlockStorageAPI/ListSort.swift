@@ -44,30 +44,34 @@ struct ListSort<Element> {
   /// Below 0 where the first comes before the other, above 0 where after.
   typealias Comparison = (Element, Element) -> Int
 
-  private var keys: [(compare: Comparison, isAscending: Bool)] = []
+  private let keys: [(compare: Comparison, isAscending: Bool)]
+
+  init(_ keys: [(compare: Comparison, isAscending: Bool)]) { self.keys = keys }
 
   /// - Parameter comparisons: What the list can be sorted by, by its name in a query.
   init(
     _ query: Query, byDefault fallback: String = "created_at", _ comparisons: [String: Comparison]
   ) throws(StorageError) {
+    var keys: [(compare: Comparison, isAscending: Bool)] = []
     for term in try SortTerm.all(in: query, byDefault: fallback) {
       guard let compare = comparisons[term.name] else {
         throw SortTerm.unknown(term.name, among: comparisons.keys.sorted())
       }
       keys.append((compare, term.isAscending))
     }
+    self.keys = keys
   }
 
   /// Those that are equal by all keys stay in the order in which they are.
   func applied(to elements: [Element]) -> [Element] {
     guard !keys.isEmpty else { return elements }
-    return elements.sorted { left, right in
+    return elements.enumerated().sorted { left, right in
       for (compare, isAscending) in keys {
-        let order = compare(left, right)
+        let order = compare(left.element, right.element)
         if order != 0 { return (order < 0) == isAscending }
       }
-      return false
-    }
+      return left.offset < right.offset
+    }.map(\.element)
   }
 }
 

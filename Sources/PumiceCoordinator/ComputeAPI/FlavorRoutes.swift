@@ -179,7 +179,7 @@ extension ComputeRoutes {
     // For admins alone there are flavors that are not public; `None` is both.
     let isPublic = query["is_public"].flatMap { Bool(openStack: $0) }
     if call.caller.role == .admin, isPublic == false { return [] }
-    return try ListOrder(flavors: query).sorted(flavors(call).filter { $0.mebibytes >= memory })
+    return try ListSort(flavors: query).applied(to: flavors(call).filter { $0.mebibytes >= memory })
   }
 
   private static func page(_ call: Call) throws -> ([Flavor], [Link]?) {

@@ -26,8 +26,9 @@ extension ComputeRoutes {
 
   private static func list(_ call: Call) throws -> ([InstanceOnNode], [Link]?) {
     let filter = try ServerFilter(call)
-    let servers = try ListOrder(servers: call.query).sorted(
-      call.tables.instances().values.filter { filter.passes($0) }
+    let servers = try ListSort(servers: call.query).applied(
+      to:
+        call.tables.instances().values.filter { filter.passes($0) }
         .sorted { ($0.instance.name, $0.instance.id) < ($1.instance.name, $1.instance.id) })
     let (slice, hasMore) = try Page(call.query).slice(of: servers, unknownMarker: .invalid) {
       $0.instance.id.description
